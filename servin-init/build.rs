@@ -1,0 +1,9 @@
+//! Links servin-init without libc.
+
+#[path = "build/link.rs"]
+mod link;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build");
+    link::without_libc();
+}

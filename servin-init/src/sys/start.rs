@@ -1,0 +1,184 @@
+//! What libc would have done before `main`: the entry point, the arguments, and the few symbols that the
+//! compiler takes for granted (memcpy and its kin, the panic handler, the unwinder's names).
+//!
+//! The binaries call [`crate::start!`] once; libraries and tests never see these symbols.
+
+use core::ffi::{CStr, c_char};
+
+/// The strings that the kernel put on the stack, which live as long as the process.
+#[derive(Clone, Copy)]
+pub struct Arguments {
+    /// Pointers to the arguments, then a null.
+    argv: *const *const c_char,
+    argc: usize,
+}
+
+impl Arguments {
+    /// # Safety
+    /// `stack` is the initial stack pointer of this process, as the kernel lays it out: argc, argv, null,
+    /// envp, null, auxv (the System V ABI's "process initialization").
+    pub unsafe fn from_stack(stack: *const usize) -> Self {
+        // SAFETY: the caller vouches for the layout.
+        let argc = unsafe { *stack };
+        // SAFETY: argv follows argc directly.
+        let argv = unsafe { stack.add(1) }.cast();
+        Arguments { argv, argc }
+    }
+
+    /// The argument vector as the kernel's own array, null at its end, ready for execve.
+    pub fn argv(self) -> *const *const c_char {
+        self.argv
+    }
+
+    /// The environment as the kernel's own array, null at its end.
+    pub fn envp(self) -> *const *const c_char {
+        // SAFETY: the environment begins after the null that ends argv.
+        unsafe { self.argv.add(self.argc + 1) }
+    }
+
+    /// The arguments, the program's name first.
+    pub fn iter(self) -> Strings {
+        Strings(self.argv)
+    }
+
+    /// The environment's `KEY=VALUE` strings.
+    pub fn environment(self) -> Strings {
+        Strings(self.envp())
+    }
+}
+
+/// Walks a null-terminated array of C strings.
+#[derive(Clone)]
+pub struct Strings(*const *const c_char);
+
+impl Strings {
+    /// What is left of the array, null at its end.
+    pub fn as_ptr(&self) -> *const *const c_char {
+        self.0
+    }
+}
+
+#[cfg(test)]
+impl Strings {
+    /// A test's own strings.
+    pub fn leak(strings: &[&'static CStr]) -> Strings {
+        let pointers = strings.iter().map(|string| string.as_ptr()).chain([core::ptr::null()]);
+        Strings(Vec::leak(pointers.collect()).as_ptr())
+    }
+}
+
+impl Iterator for Strings {
+    type Item = &'static CStr;
+
+    fn next(&mut self) -> Option<&'static CStr> {
+        // SAFETY: the array is only advanced while it is not at its null.
+        let string = unsafe { *self.0 };
+        if string.is_null() {
+            return None;
+        }
+        // SAFETY: this entry was not the null, so another one follows.
+        self.0 = unsafe { self.0.add(1) };
+        // SAFETY: the kernel ended each string with a NUL, and nobody unmaps the initial stack.
+        Some(unsafe { CStr::from_ptr(string) })
+    }
+}
+
+/// Makes `$main: fn(Arguments) -> i32` the program: defines `_start` and the symbols that the compiler expects.
+#[macro_export]
+macro_rules! start {
+    ($main:path) => {
+        #[cfg(target_arch = "x86_64")]
+        core::arch::global_asm!(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../servin-init/src/sys/start/x86_64.s"
+        )));
+        #[cfg(target_arch = "aarch64")]
+        core::arch::global_asm!(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../servin-init/src/sys/start/aarch64.s"
+        )));
+        #[cfg(target_arch = "riscv64")]
+        core::arch::global_asm!(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../servin-init/src/sys/start/riscv64.s"
+        )));
+        #[cfg(target_arch = "arm")]
+        core::arch::global_asm!(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../servin-init/src/sys/start/arm.s"
+        )));
+
+        /// Called by `_start` with the initial stack pointer.
+        // SAFETY: the name is the one that `_start` calls, and nothing else defines it.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn __servin_start(stack: *const usize) -> ! {
+            // SAFETY: `_start` hands over the stack pointer untouched.
+            let arguments = unsafe { $crate::sys::start::Arguments::from_stack(stack) };
+            // SAFETY: this is the environment block that the kernel set up, and no rustix call came before.
+            unsafe { rustix::param::init(arguments.envp().cast_mut().cast()) };
+            let main: fn($crate::sys::start::Arguments) -> i32 = $main;
+            $crate::sys::process::exit(main(arguments))
+        }
+
+        $crate::memory_symbols!();
+
+        // SAFETY: precompiled core refers to these names; with panic=abort nothing calls them.
+        #[unsafe(no_mangle)]
+        extern "C" fn rust_eh_personality() {}
+        // SAFETY: as above.
+        #[unsafe(no_mangle)]
+        extern "C" fn _Unwind_Resume() -> ! {
+            $crate::sys::process::abort()
+        }
+    };
+}
+
+/// memcpy and its kin for a binary. x86_64 has them in assembly (start/x86_64.s: `rep movsb` is both the
+/// shortest and, on processors of the last ten years, a fast copy).
+#[macro_export]
+macro_rules! memory_symbols {
+    () => {
+        // SAFETY, for all of them: the names and signatures are those of C's string.h, which the compiler relies
+        // on; the crate is `#![no_builtins]`, so that a loop here is not turned into a call of itself.
+        #[cfg(not(target_arch = "x86_64"))]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+            // SAFETY: C's contract for memcpy is stricter than that of memmove.
+            unsafe { memmove(to, from, count) }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        // SAFETY: see above.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+            // SAFETY: the caller's contract is that of `copy`.
+            unsafe { $crate::sys::memory::copy(to, from, count) };
+            to
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        // SAFETY: see above.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
+            // SAFETY: the caller's contract is that of `fill`.
+            unsafe { $crate::sys::memory::fill(to, byte as u8, count) };
+            to
+        }
+        // SAFETY: see above.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
+            // SAFETY: the caller's contract is that of `compare`.
+            unsafe { $crate::sys::memory::compare(a, b, count) }
+        }
+        // SAFETY: see above.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
+            // SAFETY: the caller's contract is that of `compare`.
+            unsafe { $crate::sys::memory::compare(a, b, count) }
+        }
+        // SAFETY: see above.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn strlen(string: *const core::ffi::c_char) -> usize {
+            // SAFETY: the caller's contract is that of `length`.
+            unsafe { $crate::sys::memory::length(string.cast()) }
+        }
+    };
+}

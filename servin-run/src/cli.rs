@@ -1,0 +1,77 @@
+//! The command lines, one file a command. The name that the program is called by chooses: `servin` speaks to
+//! people, any other name speaks the OCI runtime command line, and `servin oci …` reaches that too.
+
+pub mod arguments;
+mod check;
+mod container_directory;
+mod oci;
+mod output;
+mod people;
+mod run;
+mod user;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use servin_init::sys::start::Arguments;
+
+use crate::error::{EXIT_SERVIN_FAILED, Error, Result};
+use crate::fs::descriptors::{close_on_exec_from, fill_standard};
+
+/// The program of PID 1, embedded.
+static INIT: &[u8] = include_bytes!(env!("SERVIN_INIT_PROGRAM"));
+
+/// The process as the kernel started it.
+pub struct Invocation<'a> {
+    /// The arguments after the program's name.
+    pub arguments: Vec<&'a str>,
+    /// The environment, as far as it is UTF-8.
+    pub environment: Vec<&'a str>,
+    /// The kernel's own arrays, to execute this program again as it was called.
+    pub raw: Arguments,
+}
+
+impl<'a> Invocation<'a> {
+    /// The value of an environment variable that is set to something.
+    pub fn variable(&self, name: &str) -> Option<&'a str> {
+        let value = |line: &&'a str| line.strip_prefix(name)?.strip_prefix('=');
+        self.environment.iter().find_map(value).filter(|value| !value.is_empty())
+    }
+}
+
+/// Runs the program and returns its exit code.
+pub fn main(raw: Arguments) -> i32 {
+    let name = raw.iter().next().map(|name| name.to_bytes()).unwrap_or_default();
+    let file = name.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let command = match file {
+        b"servin" => people::main,
+        _ => oci::main,
+    };
+    let finished = start(raw).and_then(|invocation| command(&invocation));
+    finished.unwrap_or_else(|error| {
+        output::error(&error);
+        error.code().into()
+    })
+}
+
+fn start(raw: Arguments) -> Result<Invocation<'static>> {
+    fill_standard()?;
+    // Whatever else the caller left open, the container never sees.
+    close_on_exec_from(3)?;
+    let text = |argument: &'static core::ffi::CStr| {
+        argument.to_str().map_err(|_| {
+            Error::new(format_args!(
+                "the argument {} is not UTF-8",
+                String::from_utf8_lossy(argument.to_bytes())
+            ))
+        })
+    };
+    let arguments = raw.iter().skip(1).map(text).collect::<Result<_>>()?;
+    let environment = raw.environment().filter_map(|line| line.to_str().ok()).collect();
+    Ok(Invocation { arguments, environment, raw })
+}
+
+/// Says where the program broke: a panic is a bug of Servin.
+pub fn bug(info: &core::panic::PanicInfo) {
+    output::error(&Error::new(format_args!("a bug in servin: {info}")).exit_code(EXIT_SERVIN_FAILED));
+}

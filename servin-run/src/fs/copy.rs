@@ -1,0 +1,162 @@
+//! Copies of files and trees, between descriptors: data shared with the original where the file system can.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chownat, copy_file_range,
+    fchmod, fgetxattr, flistxattr, fsetxattr, fstat, futimens, ioctl_ficlone, mkdirat, mknodat, openat,
+    readlinkat, statat, symlinkat,
+};
+use rustix::io::{self, Errno};
+
+use crate::error::{Error, Result, Step};
+
+const BUFFER: usize = 64 << 10;
+
+/// Copies what `source` still has to be read to `target`.
+///
+/// Shared where both files are on one btrfs, XFS or bcachefs; else copied by the kernel; else by us. The last
+/// step is always taken: after a copy that the kernel has cut short it moves the rest, and after a complete
+/// one it finds the end of the file.
+pub fn copy_data(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    if ioctl_ficlone(target, source).is_ok() {
+        return Ok(());
+    }
+    while let Ok(1..) = copy_file_range(source, None, target, None, 1 << 30) {}
+    // Small until there is something to move: in most cases there is not.
+    let mut buffer = vec![0; 64];
+    loop {
+        match io::read(source, &mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => write_all(target, &buffer[..length])?,
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(errno),
+        }
+        buffer.resize(BUFFER, 0);
+    }
+}
+
+/// Writes all of `bytes`.
+pub fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match io::write(file, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(length) => bytes = &bytes[length..],
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Copies everything in the directory `from` into the directory `to`, and its mode, owner and extended
+/// attributes too. Links are copied as links and nothing is followed. Sockets are left out: there is nobody
+/// behind a copy.
+pub fn copy_tree(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
+    // One directory after the other, without recursion: a hostile tree may be as deep as it likes.
+    let duplicate = |directory: &OwnedFd| {
+        openat(directory, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .step(|| "open a directory to copy")
+    };
+    let mut ahead: Vec<(OwnedFd, OwnedFd)> = vec![(duplicate(from)?, duplicate(to)?)];
+    while let Some((from, to)) = ahead.pop() {
+        for entry in Dir::read_from(&from).step(|| "list a directory to copy")? {
+            let entry = entry.step(|| "list a directory to copy")?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            let copied = copy_entry(&from, &to, name);
+            ahead.extend(
+                copied.map_err(|errno| Error::os(format_args!("copy {}", name.to_string_lossy()), errno))?,
+            );
+        }
+        let stat = fstat(&from).step(|| "look at a directory to copy")?;
+        copy_metadata(&from, &to, &stat).step(|| "copy a directory's attributes")?;
+    }
+    Ok(())
+}
+
+/// Copies one entry; a directory is made, and returned with its original to be filled.
+fn copy_entry(
+    from: &OwnedFd,
+    to: &OwnedFd,
+    name: &core::ffi::CStr,
+) -> io::Result<Option<(OwnedFd, OwnedFd)>> {
+    let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => {
+            mkdirat(to, name, Mode::RWXU)?;
+            let open =
+                |parent| openat(parent, name, flags | OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
+            return Ok(Some((open(from)?, open(to)?)));
+        }
+        FileType::RegularFile => {
+            let source = openat(from, name, flags | OFlags::RDONLY, Mode::empty())?;
+            let target =
+                openat(to, name, flags | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, Mode::RUSR)?;
+            copy_data(source.as_fd(), target.as_fd())?;
+            copy_metadata(&source, &target, &stat)?;
+        }
+        FileType::Symlink => {
+            symlinkat(readlinkat(from, name, Vec::new())?, to, name)?;
+            own(to, name, &stat)?;
+        }
+        FileType::Socket => {}
+        kind => {
+            mknodat(to, name, kind, Mode::from_raw_mode(stat.st_mode & 0o7777), stat.st_rdev)?;
+            own(to, name, &stat)?;
+        }
+    }
+    Ok(None)
+}
+
+fn owner(stat: &Stat) -> (Option<Uid>, Option<Gid>) {
+    (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))
+}
+
+fn own(to: &OwnedFd, name: &core::ffi::CStr, stat: &Stat) -> io::Result<()> {
+    let (uid, gid) = owner(stat);
+    chownat(to, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn copy_metadata(from: &OwnedFd, to: &OwnedFd, stat: &Stat) -> io::Result<()> {
+    let (uid, gid) = owner(stat);
+    // The mode comes after the owner, because a change of owner takes set-user-ID bits away (chown(2)).
+    rustix::fs::fchown(to, uid, gid)?;
+    fchmod(to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+    copy_xattrs(from, to)?;
+    let time = |seconds, nanoseconds: i64| Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ };
+    futimens(
+        to,
+        &Timestamps {
+            last_access: time(stat.st_atime as _, stat.st_atime_nsec as i64),
+            last_modification: time(stat.st_mtime as _, stat.st_mtime_nsec as i64),
+        },
+    )
+}
+
+/// Extended attributes, file capabilities among them; a file system without them has none to lose.
+fn copy_xattrs(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
+    let mut empty: [u8; 0] = [];
+    let length = match flistxattr(from, &mut empty[..]) {
+        Err(Errno::OPNOTSUPP) | Ok(0) => return Ok(()),
+        other => other?,
+    };
+    let mut names = vec![0u8; length];
+    let length = flistxattr(from, &mut names[..])?;
+    for name in names[..length].split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+        let size = fgetxattr(from, name, &mut empty[..])?;
+        let mut value = vec![0u8; size];
+        let size = fgetxattr(from, name, &mut value[..])?;
+        match fsetxattr(to, name, &value[..size], rustix::fs::XattrFlags::empty()) {
+            // Labels and the like that the target cannot hold.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::PERM) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! Executes a plan: the process outside and the one in the new namespaces. It decides nothing; each step is one
+//! operation with an error of its own that says the step, the object and the kernel's answer.
+
+mod channel;
+mod child;
+mod clock;
+mod device;
+mod hide;
+mod identity;
+mod mount;
+mod old_mount;
+pub mod program;
+mod rootfs;
+pub mod sealed;
+mod sysctl;
+mod user_namespace;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat, stat};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use linux_raw_sys::general::MS_SLAVE;
+
+use crate::error::{Error, Result, Step as _};
+use crate::plan::mounts::{IdMapping, Propagation, Source};
+use crate::plan::{Plan, Step};
+use crate::spec::NamespaceKind;
+use crate::sys::clone::{CloneFlags, Cloned, clone3};
+use crate::sys::signal::{self, SignalSet};
+use channel::{Channel, Message};
+use child::{Child, Prepared};
+use clock::Clock;
+
+/// How a plan is launched.
+#[derive(Default)]
+pub struct Options {
+    /// Called with each executed step and its microseconds.
+    pub trace: Option<fn(u32, &str)>,
+    /// The container ends when this process does, however that ends.
+    pub die_with_us: bool,
+    /// Called with each warning.
+    pub warn: Option<fn(&str)>,
+    /// The program to execute as PID 1 where the plan asks for an init.
+    pub init: &'static [u8],
+}
+
+/// A container whose program has been executed.
+pub struct Running {
+    /// Its PID 1, a child of this process.
+    pub pid: Pid,
+    /// The master side of its terminal.
+    pub terminal: Option<OwnedFd>,
+    /// The signals that this process had blocked before; by now it has blocked all.
+    pub mask: SignalSet,
+}
+
+/// Launches the plan and returns when its program has been executed, or could not be. Then nothing is left:
+/// the mounts go with the namespace, and the process has been waited for.
+pub fn launch(plan: &Plan, options: &Options) -> Result<Running> {
+    let prepared = prepare(plan, options)?;
+    let (inside, outside) = Channel::pair()?;
+    // Signals for the container wait until somebody forwards them; the child restores the caller's mask.
+    let mask = signal::set_mask(SignalSet::ALL).step(|| "block signals")?;
+    let intermediate = needs_intermediate(plan);
+    let clock = Clock::start(options.trace.is_some());
+    let flags = if intermediate { CloneFlags::empty() } else { plan.namespaces.clone_flags() };
+    let cloned = clone3(flags).map_err(|errno| clone_error(plan, errno));
+    let pid = match cloned {
+        Ok(Cloned::Child) => {
+            drop(outside);
+            let trace = options.trace.is_some();
+            let die_with_parent = options.die_with_us;
+            let child = Child { plan, prepared, channel: inside, trace, mask, die_with_parent, root: None };
+            match intermediate {
+                true => child.run_as_intermediate(),
+                false => child.run(flags.contains(CloneFlags::NEWUSER)),
+            }
+        }
+        Ok(Cloned::Parent(pid)) => pid,
+        Err(error) => {
+            let _ = signal::set_mask(mask);
+            return Err(error);
+        }
+    };
+    drop((inside, prepared));
+    if let (Some(trace), Some(micros)) = (options.trace, clock.micros()) {
+        trace(micros, "clone the container's process");
+    }
+    let mut conversation = Conversation { plan, options, process: pid, intermediate, terminal: None };
+    match conversation.hold(&outside) {
+        Ok(()) => Ok(Running { pid: conversation.process, terminal: conversation.terminal, mask }),
+        Err(error) => {
+            conversation.end();
+            let _ = signal::set_mask(mask);
+            Err(error)
+        }
+    }
+}
+
+/// The kernel lets a process enter a PID namespace, or a user namespace with all rights in it, only from outside
+/// the new process: one process in between does that.
+fn needs_intermediate(plan: &Plan) -> bool {
+    let namespaces = &plan.namespaces;
+    let joins = |kind| namespaces.joined.iter().any(|(joined, _)| *joined == kind);
+    joins(NamespaceKind::User)
+        || joins(NamespaceKind::Pid)
+        // Joining takes privileges that a new user namespace would take away.
+        || (!namespaces.joined.is_empty() && namespaces.is_new(NamespaceKind::User))
+        || !namespaces.time_offsets.is_empty()
+}
+
+fn clone_error(plan: &Plan, errno: rustix::io::Errno) -> Error {
+    use rustix::io::Errno;
+    let kinds: Vec<&str> = plan.namespaces.new.iter().map(|kind| kind.as_str()).collect();
+    let error = Error::os(format!("create a process in new namespaces ({})", kinds.join(", ")), errno);
+    match errno {
+        Errno::PERM => error.hint("this takes root, or a user namespace among them that the host allows"),
+        Errno::INVAL | Errno::NOSYS => error.hint("the kernel lacks one of them: `servin check` says which"),
+        Errno::NOSPC | Errno::USERS => {
+            error.hint("a limit in /proc/sys/user, or the depth of nesting, is reached")
+        }
+        _ => error,
+    }
+}
+
+/// Opens what only the caller's own namespaces can reach.
+fn prepare(plan: &Plan, options: &Options) -> Result<Prepared> {
+    let mut prepared = Prepared::default();
+    for (kind, path) in &plan.namespaces.joined {
+        let namespace = openat(CWD, path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .step(|| format!("open the {} namespace {path}", kind.as_str()))?;
+        if is_our_own(*kind, &namespace)? {
+            refuse_settings_of(plan, *kind)?;
+        }
+        prepared.namespaces.push(namespace);
+    }
+    if plan.init {
+        prepared.init = Some(sealed::copy("servin-init", options.init)?);
+    }
+    let user = plan.namespaces.separate(NamespaceKind::User);
+    for (number, step) in plan.steps.iter().enumerate() {
+        let prepare = || -> Result<(Option<OwnedFd>, Option<OwnedFd>)> {
+            match step {
+                Step::Mount(mount) => {
+                    let ids = mount.id_mapping.as_ref().map(|m| id_map(plan, &prepared, m)).transpose()?;
+                    match &mount.source {
+                        Source::Bind { path, recursive } if user || ids.is_some() => {
+                            let tree = open_outside(path, *recursive)?;
+                            if let (Some(tree), Some(ids), Some(mapping)) = (&tree, &ids, &mount.id_mapping) {
+                                mount::map_ids(tree, mapping.recursive, Some(rustix::fd::AsFd::as_fd(ids)))?;
+                            }
+                            Ok((tree, ids))
+                        }
+                        _ => Ok((None, ids)),
+                    }
+                }
+                Step::Root { path } if user => Ok((open_outside(path, true)?, None)),
+                _ => Ok((None, None)),
+            }
+        };
+        let (tree, ids) = prepare().map_err(|error| error.within(step))?;
+        prepared.trees.extend(tree.map(|tree| (number, tree)));
+        prepared.id_maps.extend(ids.map(|ids| (number, ids)));
+    }
+    Ok(prepared)
+}
+
+/// Whether a namespace to join is the one that we are in.
+fn is_our_own(kind: NamespaceKind, namespace: &OwnedFd) -> Result<bool> {
+    let name = match kind {
+        NamespaceKind::Network => "net",
+        NamespaceKind::Mount => "mnt",
+        kind => kind.as_str(),
+    };
+    let step = || format!("look at the {name} namespace");
+    let own = stat(format!("/proc/self/ns/{name}")).step(step)?;
+    let other = fstat(namespace).step(step)?;
+    Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+}
+
+/// A kernel parameter of such a namespace would be changed for the host.
+fn refuse_settings_of(plan: &Plan, kind: NamespaceKind) -> Result<()> {
+    let of_kind = |step: &&Step| matches!(step, Step::Sysctl(sysctl) if sysctl.namespace == kind);
+    match plan.steps.iter().find(of_kind) {
+        Some(step) => {
+            Err(Error::new(format!("{step}: the {} namespace to join is the host's own", kind.as_str())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A place that the root of the container's user namespace may not be able to reach: its tree is taken here,
+/// and cut off from what the host mounts in it later only in one direction. `None` where the kernel cannot.
+fn open_outside(path: &str, recursive: bool) -> Result<Option<OwnedFd>> {
+    match mount::clone_path(path, recursive) {
+        Ok(tree) => {
+            let slave = Propagation { kind: MS_SLAVE, recursive: true };
+            mount::set_propagation(&tree, slave).step(|| format!("make {path} a slave"))?;
+            Ok(Some(tree))
+        }
+        Err(error) if error.errno() == Some(rustix::io::Errno::NOSYS) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The user namespace of an id-mapped mount: one of its own, or the container's.
+fn id_map(plan: &Plan, prepared: &Prepared, mapping: &IdMapping) -> Result<OwnedFd> {
+    let joined = plan.namespaces.joined.iter().position(|(kind, _)| *kind == NamespaceKind::User);
+    let joined = joined.and_then(|index| prepared.namespaces.get(index));
+    match (mapping.maps.as_ref().or(plan.namespaces.maps.as_ref()), joined) {
+        (Some(maps), _) => user_namespace::make(maps),
+        (None, Some(namespace)) => rustix::io::fcntl_dupfd_cloexec(namespace, 3).step(|| "copy a descriptor"),
+        (None, None) => Err(Error::new("the container has no user namespace whose ids the mount could take")),
+    }
+}
+
+/// The parent's side of a launch, until the program is executed.
+struct Conversation<'l> {
+    plan: &'l Plan,
+    options: &'l Options,
+    /// The newest child: the container's process, or the one before it.
+    process: Pid,
+    /// The container's process has still to be born.
+    intermediate: bool,
+    terminal: Option<OwnedFd>,
+}
+
+impl Conversation<'_> {
+    /// Answers until the other side is gone, which at the exec means success.
+    fn hold(&mut self, outside: &Channel) -> Result<()> {
+        while let Some(message) = outside.receive().step(|| "hear from the container's process")? {
+            match message {
+                Message::Trace(micros, step) => self.trace(micros, &step),
+                Message::Warning(text) => self.options.warn.iter().for_each(|warn| warn(&text)),
+                Message::Failed(error) => return Err(error),
+                Message::NeedsMaps => {
+                    self.write_maps()?;
+                    outside.send(&Message::Go).step(|| "answer the container's process")?;
+                }
+                Message::Process(pid) => self.change_process(pid)?,
+                Message::Terminal(master) => self.terminal = Some(master),
+                Message::Go => return Err(Error::new("the container's process said something unexpected")),
+            }
+        }
+        match self.intermediate {
+            true => Err(Error::new("the process that joins the namespaces was killed")),
+            false => Ok(()),
+        }
+    }
+
+    fn trace(&self, micros: u32, step: &str) {
+        if let Some(trace) = self.options.trace {
+            trace(micros, step);
+        }
+    }
+
+    fn write_maps(&self) -> Result<()> {
+        let Some(maps) = &self.plan.namespaces.maps else {
+            return Err(Error::new("there are no maps to write"));
+        };
+        user_namespace::write_maps(self.process, maps)?;
+        // Lowering the score takes privileges outside the new user namespace.
+        match self.plan.process.oom_score_adj {
+            Some(score) => identity::set_oom_score(self.process.as_raw_nonzero(), score),
+            None => Ok(()),
+        }
+    }
+
+    /// The intermediate process has done its part, and its sister is the container's process.
+    fn change_process(&mut self, pid: u32) -> Result<()> {
+        let _ = waitpid(Some(self.process), WaitOptions::empty());
+        let text = || String::from("the container's process has no pid here");
+        self.process = Pid::from_raw(pid as i32).ok_or_else(|| Error::new(text()))?;
+        self.intermediate = false;
+        Ok(())
+    }
+
+    /// After a failure: the child may still live, and must not.
+    fn end(&self) {
+        let _ = kill_process(self.process, Signal::KILL);
+        let _ = waitpid(Some(self.process), WaitOptions::empty());
+    }
+}

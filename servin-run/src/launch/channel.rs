@@ -1,0 +1,149 @@
+//! What the process in the new namespaces and the one outside say to each other, over a pair of sockets that
+//! close by themselves at the exec: the end of the conversation means success.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{self, Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+use crate::error::{Error, Result, Step};
+
+/// The longest message: a step with a path in it, well below what a socket takes at once.
+const LONGEST: usize = 16 * 1024;
+
+/// One end.
+pub struct Channel(OwnedFd);
+
+/// What is said.
+#[derive(Debug)]
+pub enum Message {
+    /// To the outside: a step was executed, in as many microseconds.
+    Trace(u32, String),
+    /// To the outside: the set-up failed.
+    Failed(Error),
+    /// To the outside: one warning to print.
+    Warning(String),
+    /// To the outside: I am in a user namespace without ids.
+    NeedsMaps,
+    /// To the outside: the container's process has this pid, and it is your child.
+    Process(u32),
+    /// To the outside: the master side of the container's terminal.
+    Terminal(OwnedFd),
+    /// To the inside: go on.
+    Go,
+}
+
+impl Channel {
+    /// Two ends.
+    pub fn pair() -> Result<(Channel, Channel)> {
+        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        pair.map(|(a, b)| (Channel(a), Channel(b))).step(|| "make a pair of sockets")
+    }
+
+    /// Says `message`.
+    pub fn send(&self, message: &Message) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let mut descriptor = None;
+        match message {
+            Message::Trace(micros, step) => {
+                bytes.push(b'T');
+                bytes.extend(micros.to_ne_bytes());
+                bytes.extend(step.bytes().take(LONGEST / 2));
+            }
+            Message::Failed(error) => {
+                bytes.extend([b'F', error.code()]);
+                bytes.extend(alloc::format!("{error}").bytes().take(LONGEST / 2));
+            }
+            Message::Warning(text) => {
+                bytes.push(b'W');
+                bytes.extend(text.bytes().take(LONGEST / 2));
+            }
+            Message::NeedsMaps => bytes.push(b'M'),
+            Message::Process(pid) => {
+                bytes.push(b'P');
+                bytes.extend(pid.to_ne_bytes());
+            }
+            Message::Terminal(master) => {
+                bytes.push(b'C');
+                descriptor = Some(master.as_fd());
+            }
+            Message::Go => bytes.push(b'G'),
+        }
+        send(&self.0, &bytes, descriptor)
+    }
+
+    /// Hears the next message; `None` when the other end is closed.
+    pub fn receive(&self) -> io::Result<Option<Message>> {
+        let mut bytes = [0; LONGEST];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut slices = [IoSliceMut::new(&mut bytes)];
+        let received =
+            io::retry_on_intr(|| recvmsg(&self.0, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
+        let descriptor = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut rights) => rights.next(),
+            _ => None,
+        });
+        let Some((tag, body)) = bytes[..received.bytes].split_first() else { return Ok(None) };
+        decode(*tag, body, descriptor).map(Some).ok_or(Errno::PROTO)
+    }
+}
+
+fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> {
+    let number = || body.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes));
+    let text = |from: usize| body.get(from..).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    Some(match tag {
+        b'T' => Message::Trace(number()?, text(4)?),
+        b'F' => Message::Failed(Error::new(text(1)?).exit_code(*body.first()?)),
+        b'W' => Message::Warning(text(0)?),
+        b'M' => Message::NeedsMaps,
+        b'P' => Message::Process(number()?),
+        b'C' => Message::Terminal(descriptor?),
+        b'G' => Message::Go,
+        _ => return None,
+    })
+}
+
+/// Sends `bytes`, and a descriptor with them (unix(7), SCM_RIGHTS).
+pub fn send(socket: impl AsFd, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    }
+    io::retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL))
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_heard_and_then_the_end() {
+        let (inside, outside) = Channel::pair().expect("a pair");
+        inside.send(&Message::Trace(7, "mount".into())).expect("sent");
+        inside.send(&Message::Failed(Error::new("no").exit_code(126))).expect("sent");
+        drop(inside);
+        assert!(matches!(outside.receive(), Ok(Some(Message::Trace(7, text))) if text == "mount"));
+        let Ok(Some(Message::Failed(error))) = outside.receive() else { panic!("an error was sent") };
+        assert_eq!((error.to_string().as_str(), error.code()), ("no", 126));
+        assert!(matches!(outside.receive(), Ok(None)));
+    }
+
+    #[test]
+    fn nonsense_is_an_error_not_a_message() {
+        let (inside, outside) = Channel::pair().expect("a pair");
+        for bytes in [&b"X"[..], b"T12", b"C", b"F"] {
+            send(&inside.0, bytes, None).expect("sent");
+            assert!(outside.receive().is_err(), "{bytes:?}");
+        }
+    }
+}

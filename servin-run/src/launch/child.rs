@@ -1,0 +1,316 @@
+//! The process in the new namespaces, from its birth to the exec: it executes the plan's steps in order.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::process::{
+    DumpableBehavior, Signal, chdir, set_dumpable_behavior, set_parent_process_death_signal, setsid, umask,
+};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::system::{setdomainname, sethostname};
+
+use linux_raw_sys::general::MS_SHARED;
+
+use super::channel::{Channel, Message};
+use super::clock::Clock;
+use super::hide::{self, Masks};
+use super::mount::Outcome;
+use super::{device, identity, mount, program, rootfs, sysctl};
+use crate::error::{Error, Result, Step as _};
+use crate::fs::copy::write_all;
+use crate::fs::resolve::{self, Create};
+use crate::network;
+use crate::plan::namespaces::{self, TimeOffset};
+use crate::plan::{Plan, Step};
+use crate::spec::NamespaceKind;
+use crate::sys::clone::{CloneFlags, Cloned, clone3, setns, unshare};
+use crate::sys::signal::{self, SignalSet};
+
+/// What the parent opened before the clone, and the child takes over.
+#[derive(Default)]
+pub struct Prepared {
+    /// Namespaces to join, in the order of the plan.
+    pub namespaces: Vec<OwnedFd>,
+    /// Trees of bind mounts, by the number of their step.
+    pub trees: Vec<(usize, OwnedFd)>,
+    /// User namespaces of id-mapped mounts, by the number of their step.
+    pub id_maps: Vec<(usize, OwnedFd)>,
+    /// servin-init, where it is PID 1.
+    pub init: Option<OwnedFd>,
+}
+
+/// The child's side of a launch.
+pub struct Child<'p> {
+    /// What is to be done.
+    pub plan: &'p Plan,
+    /// What it is done with.
+    pub prepared: Prepared,
+    /// To the parent.
+    pub channel: Channel,
+    /// The kernel ends the program when the parent ends.
+    pub die_with_parent: bool,
+    /// Say every step.
+    pub trace: bool,
+    /// The signals that the program is to have blocked: the caller's own mask.
+    pub mask: SignalSet,
+    /// The root file system's mount, once there is one.
+    pub root: Option<OwnedFd>,
+}
+
+impl Child<'_> {
+    /// Does everything and becomes the program. Whatever goes wrong is said through the channel.
+    pub fn run(mut self, needs_maps: bool) -> ! {
+        let error = match self.set_up(needs_maps) {
+            Ok(()) => match self.prepared.init.take() {
+                Some(init) => program::execute_init(&init, &self.plan.process),
+                None => program::execute(&self.plan.process),
+            },
+            Err(error) => error,
+        };
+        let code = error.code();
+        // If the parent is gone there is nobody to tell.
+        let _ = self.channel.send(&Message::Failed(error));
+        servin_init::sys::process::exit(code.into())
+    }
+
+    /// The process between the caller and the container, where the kernel lets only a new child into a PID or
+    /// user namespace, or into a time namespace with offsets (setns(2), time_namespaces(7)). It ends when the
+    /// container's process is born as its sister.
+    pub fn run_as_intermediate(mut self) -> ! {
+        match self.intermediate() {
+            Ok(Cloned::Child) => self.run(false),
+            Ok(Cloned::Parent(pid)) => {
+                let _ = self.channel.send(&Message::Process(pid.as_raw_nonzero().get() as u32));
+                servin_init::sys::process::exit(0)
+            }
+            Err(error) => {
+                let _ = self.channel.send(&Message::Failed(error));
+                servin_init::sys::process::exit(1)
+            }
+        }
+    }
+
+    fn intermediate(&mut self) -> Result<Cloned> {
+        let namespaces = &self.plan.namespaces;
+        // Opened while /proc is the caller's own.
+        let offsets = match namespaces.time_offsets.as_slice() {
+            [] => None,
+            _ => Some(
+                openat(CWD, c"/proc/self/timens_offsets", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+                    .step(|| "open /proc/self/timens_offsets (linux.timeOffsets)")?,
+            ),
+        };
+        self.join_namespaces()?;
+        let mut flags = namespaces.clone_flags();
+        if namespaces.is_new(NamespaceKind::User) {
+            flags.remove(CloneFlags::NEWUSER);
+            unshare(CloneFlags::NEWUSER).step(|| "make a user namespace")?;
+            self.wait_for_maps()?;
+        }
+        if let Some(offsets) = offsets {
+            flags.remove(CloneFlags::NEWTIME);
+            unshare(CloneFlags::NEWTIME).step(|| "make a time namespace")?;
+            set_time_offsets(&offsets, &namespaces.time_offsets)?;
+        }
+        clone3(flags | CloneFlags::PARENT).step(|| "create the container's process")
+    }
+
+    fn set_up(&mut self, needs_maps: bool) -> Result<()> {
+        let plan = self.plan;
+        if needs_maps {
+            self.wait_for_maps()?;
+        }
+        self.join_namespaces()?;
+        if plan.namespaces.separate(NamespaceKind::User) {
+            identity::become_root()?;
+        }
+        // A session of its own: no signal of the caller's terminal reaches the container past Servin. It can
+        // only fail for a process that leads one already.
+        let _ = setsid();
+        // Modes are as the plan says, not as the caller's mask leaves them.
+        umask(Mode::empty());
+        if !plan.namespaces.separate(NamespaceKind::User)
+            && let Some(score) = plan.process.oom_score_adj
+        {
+            identity::set_oom_score("self", score)?;
+        }
+        let mut masks = Masks::default();
+        for (number, step) in plan.steps.iter().enumerate() {
+            let clock = Clock::start(self.trace);
+            self.execute(number, step, &mut masks).map_err(|error| error.within(step))?;
+            self.say(clock, step)?;
+        }
+        drop(masks);
+        let clock = Clock::start(self.trace);
+        self.become_user()?;
+        self.say(clock, "become the process's user")
+    }
+
+    fn say(&self, clock: Clock, step: impl ToString) -> Result<()> {
+        match clock.micros() {
+            Some(micros) => self.channel.send(&Message::Trace(micros, step.to_string())).step(|| "trace"),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the parent write the maps of our new user namespace.
+    fn wait_for_maps(&self) -> Result<()> {
+        let step = || "wait for the maps of the user namespace";
+        self.channel.send(&Message::NeedsMaps).step(step)?;
+        match self.channel.receive().step(step)? {
+            Some(Message::Go) => Ok(()),
+            _ => Err(Error::os(step(), Errno::CANCELED)),
+        }
+    }
+
+    fn join_namespaces(&mut self) -> Result<()> {
+        if self.prepared.namespaces.is_empty() {
+            return Ok(());
+        }
+        // From here on processes of another container may see this one (CVE-2016-9962).
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).step(|| "become non-dumpable")?;
+        for ((kind, path), namespace) in
+            self.plan.namespaces.joined.iter().zip(self.prepared.namespaces.drain(..))
+        {
+            setns(&namespace, namespaces::flag(*kind)).map_err(|errno| {
+                let error = Error::os(format!("join the {} namespace {path}", kind.as_str()), errno);
+                if errno == Errno::INVAL {
+                    error.hint("is the path that of such a namespace?")
+                } else {
+                    error
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn root(&self) -> Result<BorrowedFd<'_>> {
+        self.root_mount().map(AsFd::as_fd)
+    }
+
+    fn shares_the_tree(&self) -> bool {
+        let shared = |step: &Step| matches!(step, Step::Propagation(p) if p.kind == MS_SHARED);
+        self.plan.steps.iter().any(shared)
+    }
+
+    fn execute(&mut self, number: usize, step: &Step, masks: &mut Masks) -> Result<()> {
+        match step {
+            Step::Loopback => network::loopback::bring_up(),
+            Step::Hostname(name) => sethostname(name.as_bytes()).step(|| "sethostname"),
+            Step::Domainname(name) => setdomainname(name.as_bytes()).step(|| "setdomainname"),
+            Step::Propagation(propagation) => rootfs::set_tree_propagation(*propagation),
+            Step::Root { path } => {
+                let tree = taken(&mut self.prepared.trees, number);
+                self.root = Some(rootfs::mount_root(path, tree, self.shares_the_tree())?);
+                Ok(())
+            }
+            Step::Mount(mount) => self.mount(number, mount),
+            Step::MakeDevice(device) => device::make(self.root()?, device),
+            Step::BindDevice(device) => device::bind(self.root()?, device),
+            Step::Link { path, target } => device::link(self.root()?, path, target),
+            Step::Console => self.open_terminal(),
+            Step::Sysctl(sysctl) => sysctl::write(sysctl),
+            Step::SwitchRoot => rootfs::switch(self.root_mount()?, self.shares_the_tree()),
+            Step::MoveRoot => rootfs::move_to_root(self.root_mount()?),
+            Step::RootPropagation(propagation) => rootfs::set_root_propagation(*propagation),
+            Step::ReadOnly(path) => hide::make_read_only(path),
+            Step::Mask(path) => masks.mask(path),
+            Step::ReadOnlyRoot => rootfs::make_read_only(),
+        }
+    }
+
+    fn root_mount(&self) -> Result<&OwnedFd> {
+        self.root.as_ref().ok_or_else(|| Error::new("there is no root yet"))
+    }
+
+    fn mount(&mut self, number: usize, planned: &crate::plan::mounts::Mount) -> Result<()> {
+        let tree = taken(&mut self.prepared.trees, number);
+        let ids = taken(&mut self.prepared.id_maps, number);
+        match mount::mount(self.root()?, planned, tree, ids.as_ref().map(AsFd::as_fd))? {
+            Outcome::Without(warning) => self.channel.send(&Message::Warning(warning)).step(|| "warn"),
+            Outcome::Mounted(mounted) => {
+                if planned.destination == "/" {
+                    self.root = Some(mounted);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The terminal becomes standard input, output and error, and controls our session; its master side goes
+    /// to the parent.
+    fn open_terminal(&mut self) -> Result<()> {
+        let process = &self.plan.process;
+        // Whoever sits at a terminal sees the container's as large as that.
+        let size = device::size_of_ours().or(process.terminal.filter(|size| *size != (0, 0)));
+        let terminal = device::open_terminal(self.root()?, size, process.user.uid)?;
+        rustix::process::ioctl_tiocsctty(&terminal.slave).step(|| "make it the controlling terminal")?;
+        dup2_stdin(&terminal.slave).step(|| "make it standard input")?;
+        dup2_stdout(&terminal.slave).step(|| "make it standard output")?;
+        dup2_stderr(&terminal.slave).step(|| "make it standard error")?;
+        self.channel.send(&Message::Terminal(terminal.master)).step(|| "hand it to the caller")
+    }
+
+    fn become_user(&mut self) -> Result<()> {
+        let process = &self.plan.process;
+        self.root = None;
+        if process.create_cwd {
+            let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step(|| "open /")?;
+            resolve::open_or_create(&root, &process.cwd, Create::Directory)
+                .step(|| format!("make the working directory {}", process.cwd))?;
+        }
+        identity::set_schedule(&process.schedule)?;
+        identity::set_limits(process)?;
+        // As root where that can enter it, because an image's working directory may be closed to its user; else
+        // as the user, to whom a network file system may open what it denies to root.
+        let early = enter(&process.cwd);
+        let lacking = identity::assume(&process.user, &process.capabilities, process.no_new_privileges)?;
+        if let Some(warning) = lacking {
+            self.channel.send(&Message::Warning(warning)).step(|| "warn")?;
+        }
+        if self.die_with_parent {
+            // Only now: a change of ids would take it back (prctl(2), PR_SET_PDEATHSIG).
+            set_parent_process_death_signal(Some(Signal::KILL)).step(|| "ask to end with servin")?;
+        }
+        if early.is_err() {
+            enter(&process.cwd)?;
+        }
+        prove_inside(&process.cwd)?;
+        umask(Mode::from_raw_mode(process.user.umask));
+        signal::reset_dispositions();
+        signal::set_mask(self.mask).step(|| "restore the signal mask").map(drop)
+    }
+}
+
+/// What was prepared for the step of that number.
+fn taken(prepared: &mut Vec<(usize, OwnedFd)>, number: usize) -> Option<OwnedFd> {
+    let index = prepared.iter().position(|(step, _)| *step == number)?;
+    Some(prepared.swap_remove(index).1)
+}
+
+fn set_time_offsets(file: &OwnedFd, offsets: &[TimeOffset]) -> Result<()> {
+    let line = |o: &TimeOffset| format!("{} {} {}\n", o.clock, o.seconds, o.nanoseconds);
+    let lines: String = offsets.iter().map(line).collect();
+    write_all(file.as_fd(), lines.as_bytes()).map_err(|errno| {
+        let error = Error::os("write the clocks' offsets (linux.timeOffsets)", errno);
+        if errno == Errno::RANGE { error.hint("a clock would be negative, or overflow") } else { error }
+    })
+}
+
+fn enter(cwd: &str) -> Result<()> {
+    chdir(cwd).step(|| format!("enter the working directory {cwd} (process.cwd)"))
+}
+
+/// A directory outside the root, reached through a leaked descriptor, has no path here: the kernel says
+/// "(unreachable)" or ENOENT (CVE-2024-21626).
+fn prove_inside(cwd: &str) -> Result<()> {
+    let found = rustix::process::getcwd(Vec::new());
+    match found {
+        Ok(path) if path.to_bytes().starts_with(b"/") => Ok(()),
+        _ => Err(Error::new(format!("process.cwd: {cwd} is outside the container's root file system"))),
+    }
+}

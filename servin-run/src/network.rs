@@ -1,0 +1,5 @@
+//! Networks, by netlink alone.
+
+pub mod loopback;
+pub mod netfilter;
+mod netlink;

@@ -1,0 +1,250 @@
+//! From a configuration to what will be done: a pure function, without a system call. The plan is data; what
+//! executes it (`launch`) has no opinions. `servin run --plan` prints it.
+//!
+//! Everything in a configuration is planned or refused by name; nothing is dropped.
+
+pub mod capabilities;
+pub mod defaults;
+pub mod devices;
+pub mod mounts;
+pub mod namespaces;
+pub mod process;
+pub mod schedule;
+mod steps;
+pub mod sysctl;
+mod unsupported;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use linux_raw_sys::general::{MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE};
+
+use namespaces::Namespaces;
+use process::Process;
+pub use steps::Step;
+
+use crate::error::{Error, Result};
+use crate::spec::{self, NamespaceKind};
+use mounts::{Mount, Propagation, Source};
+
+/// With this annotation set to `true`, servin-init is PID 1 and runs `process.args`.
+pub const ANNOTATION_INIT: &str = "servin.init";
+
+/// With this annotation set to `create`, a missing `process.cwd` is made instead of refused.
+pub const ANNOTATION_CWD: &str = "servin.cwd";
+
+/// What the plan must know of the host.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Host {
+    /// /proc/kcore exists, so that /dev/core gets its link.
+    pub kcore: bool,
+    /// The caller does not want pivot_root(2): the host's root is an initramfs (`--no-pivot`).
+    pub no_pivot: bool,
+}
+
+/// What a launch will do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The namespaces to make and to join.
+    pub namespaces: Namespaces,
+    /// The set-up inside them, in order.
+    pub steps: Vec<Step>,
+    /// What is executed at the end.
+    pub process: Process,
+    /// servin-init is PID 1 and runs the process.
+    pub init: bool,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Namespaces { new, joined, maps, time_offsets } = &self.namespaces;
+        let kinds: Vec<&str> = new.iter().map(|kind| kind.as_str()).collect();
+        writeln!(f, "clone with a new {} namespace", kinds.join(" namespace, "))?;
+        for (kind, path) in joined {
+            writeln!(f, "join the {} namespace {path}", kind.as_str())?;
+        }
+        for (name, ranges) in maps.iter().flat_map(|m| [("user", &m.uids), ("group", &m.gids)]) {
+            for range in ranges {
+                writeln!(f, "map {} {name} ids from {} to {}", range.size, range.inside, range.outside)?;
+            }
+        }
+        for offset in time_offsets {
+            writeln!(f, "set {} off by {}.{:09} s", offset.clock, offset.seconds, offset.nanoseconds)?;
+        }
+        for step in &self.steps {
+            writeln!(f, "{step}")?;
+        }
+        write!(f, "{}", self.process)?;
+        f.write_str(if self.init { "\nunder servin-init" } else { "" })
+    }
+}
+
+/// Plans the configuration of a bundle at the absolute path `bundle`.
+pub fn plan(config: &spec::Config, bundle: &str, host: Host) -> Result<Plan> {
+    version(&config.oci_version)?;
+    unsupported::refuse(config)?;
+    let linux = config.linux.as_ref().ok_or_else(|| Error::new("linux is missing"))?;
+    let process = config.process.as_ref().ok_or_else(|| Error::new("process is missing"))?;
+    let namespaces = namespaces::plan(linux)?;
+    let process = process::plan(process, linux, annotation(config, ANNOTATION_CWD, "create")?)?;
+    let terminal = process.terminal.is_some();
+    Ok(Plan {
+        steps: steps(config, linux, bundle, &namespaces, terminal, host)?,
+        process,
+        init: annotation(config, ANNOTATION_INIT, "true")?,
+        namespaces,
+    })
+}
+
+/// The 1.x line of the specification is compatible within itself (config.md, "Specification version").
+fn version(version: &str) -> Result<()> {
+    let numbers = version.split(['-', '+']).next().unwrap_or_default();
+    let mut parts = numbers.split('.').map(str::parse::<u32>);
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(Ok(1)), Some(Ok(_)), Some(Ok(_)), None) => Ok(()),
+        _ => Err(Error::new(format_args!("ociVersion: \"{version}\" is not a version 1.x.y"))),
+    }
+}
+
+/// Whether the annotation `key` is set to `yes`; any word but that and its absence is an error.
+fn annotation(config: &spec::Config, key: &str, yes: &str) -> Result<bool> {
+    match config.annotations.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str()) {
+        None | Some("false") => Ok(false),
+        Some(value) if value == yes => Ok(true),
+        Some(value) => Err(Error::new(format_args!("annotations.{key}: \"{value}\" is not \"{yes}\""))),
+    }
+}
+
+/// The order matters: everything that mounts comes before the switch of the root, because it needs the host's
+/// tree; what hides or locks comes after it, because from there on a path is the container's own.
+fn steps(
+    config: &spec::Config,
+    linux: &spec::Linux,
+    bundle: &str,
+    namespaces: &Namespaces,
+    terminal: bool,
+    host: Host,
+) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    if namespaces.is_new(NamespaceKind::Network) {
+        steps.push(Step::Loopback);
+    }
+    steps.extend(names(config, namespaces)?);
+
+    let root = config.root.as_ref().ok_or_else(|| Error::new("root is missing"))?;
+    if root.path.is_empty() {
+        return Err(Error::new("root.path is empty"));
+    }
+    let propagation = root_propagation(linux)?;
+    steps.push(Step::Propagation(first_propagation(propagation)));
+    steps.push(Step::Root { path: below(bundle, &root.path) });
+
+    let mounts = mounts(&config.mounts, bundle)?;
+    let devices = devices(linux, &mounts, namespaces, host)?;
+    steps.extend(mounts.into_iter().map(|mount| Step::Mount(Box::new(mount))));
+    steps.extend(devices);
+    if terminal {
+        steps.push(Step::Console);
+    }
+    steps.extend(sysctl::plan(&linux.sysctl, namespaces)?.into_iter().map(Step::Sysctl));
+
+    steps.push(if host.no_pivot { Step::MoveRoot } else { Step::SwitchRoot });
+    steps.extend(propagation.map(Step::RootPropagation));
+    for (index, path) in linux.readonly_paths.iter().enumerate() {
+        steps.push(Step::ReadOnly(inside(format_args!("linux.readonlyPaths[{index}]"), path)?));
+    }
+    for (index, path) in linux.masked_paths.iter().enumerate() {
+        steps.push(Step::Mask(inside(format_args!("linux.maskedPaths[{index}]"), path)?));
+    }
+    if root.readonly.unwrap_or(false) {
+        steps.push(Step::ReadOnlyRoot);
+    }
+    Ok(steps)
+}
+
+fn names(config: &spec::Config, namespaces: &Namespaces) -> Result<Vec<Step>> {
+    /// `__NEW_UTS_LEN` of linux/utsname.h.
+    const LONGEST: usize = 64;
+    let given = |field: &str, name: &Option<String>| match name.as_deref() {
+        None | Some("") => Ok(None),
+        Some(_) if !namespaces.separate(NamespaceKind::Uts) => Err(Error::new(format_args!(
+            "{field}: needs a uts namespace of the container's own in linux.namespaces"
+        ))),
+        Some(name) if name.len() > LONGEST || name.contains('\0') => {
+            Err(Error::new(format_args!("{field}: not a name of at most {LONGEST} bytes")))
+        }
+        Some(name) => Ok(Some(String::from(name))),
+    };
+    let hostname = given("hostname", &config.hostname)?.map(Step::Hostname);
+    let domainname = given("domainname", &config.domainname)?.map(Step::Domainname);
+    Ok(hostname.into_iter().chain(domainname).collect())
+}
+
+fn root_propagation(linux: &spec::Linux) -> Result<Option<Propagation>> {
+    let Some(word) = linux.rootfs_propagation.as_deref().filter(|word| !word.is_empty()) else {
+        return Ok(None);
+    };
+    match mounts::propagation(word) {
+        Some(propagation) => Ok(Some(propagation)),
+        None => Err(Error::new(format_args!("linux.rootfsPropagation: \"{word}\" is not a propagation"))),
+    }
+}
+
+/// What the copy of the host's tree gets before anything is mounted in it. By default the container sees what
+/// the host mounts, never the reverse. An unbindable tree could not be bound as the root any more, so that word
+/// waits until the root is switched.
+fn first_propagation(asked: Option<Propagation>) -> Propagation {
+    let kind = match asked.map(|p| p.kind) {
+        None => MS_SLAVE,
+        Some(MS_UNBINDABLE) => MS_PRIVATE,
+        Some(kind) => kind,
+    };
+    Propagation { kind, recursive: true }
+}
+
+fn mounts(mounts: &[spec::Mount], bundle: &str) -> Result<Vec<Mount>> {
+    let mut planned = Vec::new();
+    for (index, mount) in mounts.iter().enumerate() {
+        let at = alloc::format!("mounts[{index}]");
+        let mut mount = mounts::plan(&at, mount)?;
+        if let Source::Bind { path, .. } = &mut mount.source {
+            *path = below(bundle, path);
+        }
+        if mount.destination == "/" && index > 0 && !matches!(mount.source, Source::Remount { .. }) {
+            return Err(Error::new(format_args!(
+                "{at}.destination: a mount on / must be the first of the mounts"
+            )));
+        }
+        planned.push(mount);
+    }
+    Ok(planned)
+}
+
+fn devices(linux: &spec::Linux, mounts: &[Mount], namespaces: &Namespaces, host: Host) -> Result<Vec<Step>> {
+    let devices = devices::plan(&linux.devices)?;
+    if devices::dev_is_bound(mounts) {
+        return Ok(Vec::new());
+    }
+    // mknod(2) of a device is the privilege of the initial user namespace: elsewhere the host's node is bound.
+    let step = if namespaces.separate(NamespaceKind::User) { Step::BindDevice } else { Step::MakeDevice };
+    let core = host.kcore.then_some(devices::CORE_LINK);
+    let link = |(path, target): (&str, &str)| Step::Link { path: path.into(), target: target.into() };
+    Ok(devices.into_iter().map(step).chain(devices::LINKS.iter().copied().chain(core).map(link)).collect())
+}
+
+fn inside(field: impl fmt::Display, path: &str) -> Result<String> {
+    match path.starts_with('/') {
+        true => Ok(mounts::clean(path)),
+        false => Err(Error::new(format_args!("{field}: \"{path}\" is not an absolute path"))),
+    }
+}
+
+/// A relative path of a configuration counts from the bundle.
+fn below(bundle: &str, path: &str) -> String {
+    match path.starts_with('/') {
+        true => path.into(),
+        false => alloc::format!("{bundle}/{path}"),
+    }
+}

@@ -1,0 +1,244 @@
+//! The configuration of a person's container: Docker's defaults, and what `servin run` was asked for. Pure.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::capabilities::CapabilitySet;
+use super::{ANNOTATION_CWD, ANNOTATION_INIT};
+use crate::error::{Error, Result};
+use crate::spec::{self, NamespaceKind};
+
+/// What a person asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The root file system's directory.
+    pub rootfs: String,
+    /// Directories for a layer that takes all changes, so that the root itself stays as it is.
+    pub layer: Option<Layer>,
+    /// Program and arguments.
+    pub args: Vec<String>,
+    /// Environment, complete.
+    pub env: Vec<String>,
+    /// Working directory; made if it is missing.
+    pub cwd: String,
+    /// Host name.
+    pub hostname: String,
+    /// Who it runs as.
+    pub user: spec::User,
+    /// Bind mounts and tmpfs, after the default mounts.
+    pub mounts: Vec<spec::Mount>,
+    /// `/` is read-only.
+    pub read_only: bool,
+    /// Capabilities to add to Docker's, as they were written.
+    pub cap_add: Vec<String>,
+    /// Capabilities to take from them.
+    pub cap_drop: Vec<String>,
+    /// servin-init is PID 1.
+    pub init: bool,
+    /// With a terminal.
+    pub terminal: bool,
+}
+
+/// The upper and the working directory of an overlay.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Takes the changes.
+    pub upper: String,
+    /// The kernel's own.
+    pub work: String,
+}
+
+/// Docker's fourteen.
+const CAPABILITIES: &[&str] = &[
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FSETID",
+    "FOWNER",
+    "MKNOD",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SETFCAP",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "KILL",
+    "AUDIT_WRITE",
+];
+
+/// Docker's default mounts: type, destination, options.
+const MOUNTS: &[(&str, &str, &[&str])] = &[
+    ("proc", "/proc", &["nosuid", "noexec", "nodev"]),
+    ("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+    ("devpts", "/dev/pts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+    ("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
+    ("cgroup", "/sys/fs/cgroup", &["ro", "nosuid", "noexec", "nodev"]),
+    ("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
+    ("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+];
+
+const MASKED: &[&str] = &[
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+const NAMESPACES: &[NamespaceKind] = &[
+    NamespaceKind::Pid,
+    NamespaceKind::Mount,
+    NamespaceKind::Network,
+    NamespaceKind::Ipc,
+    NamespaceKind::Uts,
+    NamespaceKind::Cgroup,
+];
+
+/// The configuration for `request`.
+pub fn config(request: Request) -> Result<spec::Config> {
+    let mut annotations = vec![(ANNOTATION_CWD.to_string(), "create".to_string())];
+    if request.init {
+        annotations.push((ANNOTATION_INIT.to_string(), "true".to_string()));
+    }
+    let mut mounts = Vec::new();
+    mounts.extend(request.layer.as_ref().map(|layer| overlay(&request.rootfs, layer)));
+    mounts.extend(MOUNTS.iter().map(|(kind, destination, options)| mount(kind, destination, options)));
+    mounts.extend(request.mounts);
+    let capabilities = capabilities(&request.cap_add, &request.cap_drop)?;
+    let names: Vec<String> = capabilities.names().map(|name| format!("CAP_{name}")).collect();
+    // As in Docker: a program of another user than root gets them by a file's capabilities alone.
+    let held = if request.user.uid == 0 { names.clone() } else { Vec::new() };
+    let strings = |paths: &[&str]| paths.iter().map(ToString::to_string).collect();
+    Ok(spec::Config {
+        oci_version: "1.3.0".into(),
+        process: Some(spec::Process {
+            terminal: Some(request.terminal),
+            user: request.user,
+            args: request.args,
+            env: request.env,
+            cwd: request.cwd,
+            capabilities: Some(spec::Capabilities {
+                bounding: names,
+                effective: held.clone(),
+                permitted: held,
+                ..spec::Capabilities::default()
+            }),
+            ..spec::Process::default()
+        }),
+        root: Some(spec::Root { path: request.rootfs, readonly: Some(request.read_only) }),
+        hostname: Some(request.hostname),
+        mounts,
+        annotations,
+        linux: Some(spec::Linux {
+            namespaces: NAMESPACES.iter().map(|kind| spec::Namespace { kind: *kind, path: None }).collect(),
+            masked_paths: strings(MASKED),
+            readonly_paths: strings(READ_ONLY),
+            ..spec::Linux::default()
+        }),
+        ..spec::Config::default()
+    })
+}
+
+/// A mount without a source of its own.
+pub fn mount(kind: &str, destination: &str, options: &[&str]) -> spec::Mount {
+    spec::Mount {
+        destination: destination.into(),
+        kind: Some(kind.into()),
+        source: Some(kind.into()),
+        options: options.iter().map(ToString::to_string).collect(),
+        ..spec::Mount::default()
+    }
+}
+
+fn overlay(lower: &str, layer: &Layer) -> spec::Mount {
+    // A colon would end the path of a lower layer (Documentation/filesystems/overlayfs.rst).
+    let lower = lower.replace('\\', "\\\\").replace(':', "\\:");
+    let options = vec![
+        format!("lowerdir={lower}"),
+        format!("upperdir={}", layer.upper),
+        format!("workdir={}", layer.work),
+    ];
+    spec::Mount { options, ..mount("overlay", "/", &[]) }
+}
+
+/// Docker's set, changed by names with or without `CAP_`, in any case, or `ALL`.
+fn capabilities(add: &[String], drop: &[String]) -> Result<CapabilitySet> {
+    let all = |names: &[String]| names.iter().any(|name| name.eq_ignore_ascii_case("ALL"));
+    let set = |flag: &str, names: &[String]| {
+        names.iter().filter(|name| !name.eq_ignore_ascii_case("ALL")).try_fold(
+            CapabilitySet(0),
+            |mut set, name| {
+                let upper = name.to_ascii_uppercase();
+                let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
+                set |= CapabilitySet::by_name(bare)
+                    .ok_or_else(|| Error::new(format_args!("{flag} {name}: there is no such capability")))?;
+                Ok::<_, Error>(set)
+            },
+        )
+    };
+    let (added, dropped) = (set("--cap-add", add)?, set("--cap-drop", drop)?);
+    let default =
+        CAPABILITIES.iter().filter_map(|name| CapabilitySet::by_name(name)).fold(0, |all, one| all | one.0);
+    Ok(match (all(add), all(drop)) {
+        (true, _) => CapabilitySet(CapabilitySet::ALL.0 & !dropped.0),
+        (false, true) => added,
+        (false, false) => CapabilitySet((default | added.0) & !dropped.0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Host, plan};
+
+    fn request() -> Request {
+        Request {
+            rootfs: "/r".into(),
+            args: vec!["sh".into()],
+            cwd: "/".into(),
+            hostname: "h".into(),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn the_defaults_can_be_planned() {
+        let planned =
+            plan(&config(request()).expect("a configuration"), "/", Host::default()).expect("planned");
+        assert_eq!(planned.process.capabilities.bounding.numbers().count(), 14);
+        assert_eq!(planned.process.capabilities.inheritable.0, 0);
+        assert!(!planned.init);
+    }
+
+    #[test]
+    fn a_layer_is_the_first_mount() {
+        let layer = Layer { upper: "/u".into(), work: "/w".into() };
+        let config = config(Request { layer: Some(layer), rootfs: "/a:b".into(), ..request() })
+            .expect("a configuration");
+        assert_eq!(config.mounts[0].destination, "/");
+        assert_eq!(config.mounts[0].options[0], "lowerdir=/a\\:b");
+    }
+
+    #[test]
+    fn capabilities_are_added_and_dropped_as_in_docker() {
+        let set = |add: &[&str], drop: &[&str]| {
+            let strings = |names: &[&str]| names.iter().map(|n| (*n).into()).collect::<Vec<_>>();
+            capabilities(&strings(add), &strings(drop)).map(|set| set.names().collect::<Vec<_>>())
+        };
+        assert_eq!(set(&["net_bind_service"], &["ALL"]).expect("a set"), ["NET_BIND_SERVICE"]);
+        assert_eq!(set(&["ALL"], &["CAP_SYS_ADMIN"]).expect("a set").len(), 40);
+        assert!(!set(&[], &["CHOWN"]).expect("a set").contains(&"CHOWN"));
+        assert!(set(&["SYS_FOO"], &[]).is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! Fields that this version does not honour yet. They are refused by name: a container that silently lacks a
+//! limit or a filter that was asked for would be worse than none.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::error::{Error, Result};
+use crate::spec;
+
+/// Refuses the first such field.
+pub fn refuse(config: &spec::Config) -> Result<()> {
+    let linux = config.linux.as_ref();
+    let process = config.process.as_ref();
+    let hooks = config.hooks.as_ref();
+    let given = |list: Option<&Vec<spec::Hook>>| list.is_some_and(|hooks| !hooks.is_empty());
+    let label = |label: Option<&String>| label.is_some_and(|label| !label.is_empty());
+    #[rustfmt::skip]
+    let fields = [
+        ("linux.resources", linux.is_some_and(|l| l.resources.is_some())),
+        ("linux.cgroupsPath", label(linux.and_then(|l| l.cgroups_path.as_ref()))),
+        ("linux.seccomp", linux.is_some_and(|l| l.seccomp.is_some())),
+        ("linux.intelRdt", linux.is_some_and(|l| l.intel_rdt.is_some())),
+        ("linux.netDevices", linux.is_some_and(|l| !l.net_devices.is_empty())),
+        ("linux.mountLabel", label(linux.and_then(|l| l.mount_label.as_ref()))),
+        ("process.apparmorProfile", label(process.and_then(|p| p.apparmor_profile.as_ref()))),
+        ("process.selinuxLabel", label(process.and_then(|p| p.selinux_label.as_ref()))),
+        ("hooks.prestart", given(hooks.map(|h| &h.prestart))),
+        ("hooks.createRuntime", given(hooks.map(|h| &h.create_runtime))),
+        ("hooks.createContainer", given(hooks.map(|h| &h.create_container))),
+        ("hooks.startContainer", given(hooks.map(|h| &h.start_container))),
+        ("hooks.poststart", given(hooks.map(|h| &h.poststart))),
+        ("hooks.poststop", given(hooks.map(|h| &h.poststop))),
+    ];
+    match fields.iter().find(|(_, given)| *given) {
+        Some((field, _)) => Err(Error::new(format_args!("{field}: not supported by this version of Servin"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,142 @@
+//! The two macros that declare the documents, and the one decoder and encoder behind them.
+
+use alloc::string::String;
+
+use miniserde::json::Value;
+
+use super::{Json, Path, Step, Writer};
+use crate::error::Result;
+
+/// Declares structures as tables: the JSON name, the field, its type. A property is required unless its type
+/// is `Option` or `Vec`.
+macro_rules! object {
+    ($(
+        $(#[$about:meta])*
+        pub struct $name:ident { $( $(#[$field_about:meta])* $json:literal => $field:ident: $type:ty, )* }
+    )*) => { $(
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct $name { $( $(#[$field_about])* pub $field: $type, )* }
+
+        impl $crate::spec::json::Json for $name {
+            fn decode(
+                &mut self,
+                value: &miniserde::json::Value,
+                at: &$crate::spec::json::Path,
+            ) -> $crate::error::Result<()> {
+                const NAMES: &str = concat!($($json, ","),*);
+                let fields: &mut [&mut dyn $crate::spec::json::Json] = &mut [$(&mut self.$field),*];
+                $crate::spec::json::table::decode_fields(NAMES, fields, value, at)
+            }
+
+            fn encode(&self, out: &mut $crate::spec::json::Writer) {
+                const NAMES: &str = concat!($($json, ","),*);
+                $crate::spec::json::table::encode_fields(NAMES, &[$(&self.$field),*], out);
+            }
+        }
+    )* };
+}
+pub(crate) use object;
+
+/// Declares a closed set of words; the first is the type's `Default`.
+macro_rules! word_enum {
+    ($(
+        $(#[$about:meta])*
+        pub enum $name:ident {
+            $(#[$first_about:meta])* $first_word:literal => $first:ident,
+            $( $(#[$variant_about:meta])* $word:literal => $variant:ident, )*
+        }
+    )*) => { $(
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub enum $name {
+            #[default]
+            $(#[$first_about])* $first,
+            $( $(#[$variant_about])* $variant, )*
+        }
+
+        impl $name {
+            /// Every one, in the order of the specification.
+            pub const ALL: &'static [$name] = &[$name::$first, $($name::$variant),*];
+            const WORDS: &'static [&'static str] = &[$first_word, $($word),*];
+
+            /// The word in the document.
+            pub fn as_str(self) -> &'static str {
+                Self::WORDS[self as usize]
+            }
+        }
+
+        impl $crate::spec::json::Json for $name {
+            fn decode(
+                &mut self,
+                value: &miniserde::json::Value,
+                at: &$crate::spec::json::Path,
+            ) -> $crate::error::Result<()> {
+                *self = Self::ALL[$crate::spec::json::table::decode_word(Self::WORDS, value, at)?];
+                Ok(())
+            }
+
+            fn encode(&self, out: &mut $crate::spec::json::Writer) {
+                out.string(self.as_str());
+            }
+        }
+    )* };
+}
+pub(crate) use word_enum;
+
+/// Names, each followed by a comma.
+struct Names(&'static str);
+
+impl Iterator for Names {
+    type Item = &'static str;
+
+    fn next(&mut self) -> Option<&'static str> {
+        let end = self.0.bytes().position(|byte| byte == b',')?;
+        let name = &self.0[..end];
+        self.0 = &self.0[end + 1..];
+        Some(name)
+    }
+}
+
+/// Reads an object into `fields`, whose names are `names`, each followed by a comma.
+pub fn decode_fields(
+    names: &'static str,
+    fields: &mut [&mut dyn Json],
+    value: &Value,
+    at: &Path,
+) -> Result<()> {
+    let Value::Object(object) = value else {
+        return Err(at.mismatch(&"an object", value));
+    };
+    for (name, field) in Names(names).zip(fields) {
+        let at = at.then(Step::Property(name));
+        match object.get(name) {
+            None | Some(Value::Null) if field.absent() => {}
+            None | Some(Value::Null) => return Err(at.missing()),
+            Some(value) => field.decode(value, &at)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes `fields` as an object.
+pub fn encode_fields(names: &'static str, fields: &[&dyn Json], out: &mut Writer) {
+    out.open('{');
+    for (name, field) in Names(names).zip(fields) {
+        if !field.absent() {
+            out.property(name, *field);
+        }
+    }
+    out.close('}');
+}
+
+/// Which of `words` the value is.
+pub fn decode_word(words: &[&str], value: &Value, at: &Path) -> Result<usize> {
+    let Value::String(found) = value else {
+        return Err(at.mismatch(&"a word", value));
+    };
+    words.iter().position(|word| word == found).ok_or_else(|| {
+        let known: String = words.join(", ");
+        at.error(format_args!("{} is none of {known}", super::Found(value)))
+    })
+}

@@ -1,0 +1,186 @@
+//! The values that properties are made of: words, numbers, lists, maps, and what may be absent.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use miniserde::json::{Number, Value};
+
+use super::{Json, Path, Step, Writer};
+use crate::error::Result;
+
+impl Json for String {
+    fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
+        let Value::String(text) = value else {
+            return Err(at.mismatch(&"a string", value));
+        };
+        // Every string of these documents ends up in the kernel's hands, where a NUL ends it.
+        if text.contains('\0') {
+            return Err(at.error("holds a NUL character"));
+        }
+        self.clone_from(text);
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        out.string(self);
+    }
+}
+
+impl Json for bool {
+    fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
+        let Value::Bool(word) = value else {
+            return Err(at.mismatch(&"true or false", value));
+        };
+        *self = *word;
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        out.plain(self);
+    }
+}
+
+/// A whole number from `min` to `max`, as the 64 bits of its two's complement.
+fn integer(value: &Value, at: &Path, min: i64, max: u64) -> Result<u64> {
+    match value {
+        Value::Number(Number::U64(number)) if *number <= max => Ok(*number),
+        Value::Number(Number::I64(number)) if *number >= min => Ok(*number as u64),
+        _ => Err(at.mismatch(&format_args!("a number from {min} to {max}"), value)),
+    }
+}
+
+macro_rules! integers {
+    ($($type:ty as $widest:ty,)*) => { $(
+        impl Json for $type {
+            fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
+                *self = integer(value, at, <$type>::MIN as i64, <$type>::MAX as u64)? as $type;
+                Ok(())
+            }
+
+            fn encode(&self, out: &mut Writer) {
+                out.plain(&<$widest>::from(*self));
+            }
+        }
+    )* };
+}
+integers! { u16 as u64, u32 as u64, u64 as u64, i32 as i64, i64 as i64, }
+
+impl<T: Json + Default> Json for Option<T> {
+    fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
+        self.insert(T::default()).decode(value, at)
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        if let Some(value) = self {
+            value.encode(out);
+        }
+    }
+
+    fn absent(&self) -> bool {
+        self.is_none()
+    }
+}
+
+/// A list, so that the loops over it need not be made for each type.
+trait List {
+    /// Appends a default item.
+    fn add(&mut self) -> &mut dyn Json;
+    fn item(&self, index: usize) -> Option<&dyn Json>;
+}
+
+impl<T: Json + Default> List for Vec<T> {
+    fn add(&mut self) -> &mut dyn Json {
+        let index = self.len();
+        self.push(T::default());
+        &mut self[index]
+    }
+
+    fn item(&self, index: usize) -> Option<&dyn Json> {
+        Some(self.get(index)?)
+    }
+}
+
+fn decode_list(list: &mut dyn List, value: &Value, at: &Path) -> Result<()> {
+    let Value::Array(items) = value else {
+        return Err(at.mismatch(&"a list", value));
+    };
+    let mut items = items.iter().enumerate();
+    items.try_for_each(|(index, item)| list.add().decode(item, &at.then(Step::Index(index))))
+}
+
+fn encode_list(list: &dyn List, out: &mut Writer) {
+    out.open('[');
+    let mut index = 0;
+    while let Some(item) = list.item(index) {
+        out.next_item();
+        item.encode(out);
+        index += 1;
+    }
+    out.close(']');
+}
+
+impl<T: Json + Default> Json for Vec<T> {
+    fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
+        decode_list(self, value, at)
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        encode_list(self, out);
+    }
+
+    fn absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// A map in the same way, sorted by its keys when it was read.
+trait Map {
+    /// Appends a default entry.
+    fn add(&mut self, key: &str) -> &mut dyn Json;
+    fn entry(&self, index: usize) -> Option<(&str, &dyn Json)>;
+}
+
+impl<T: Json + Default> Map for Vec<(String, T)> {
+    fn add(&mut self, key: &str) -> &mut dyn Json {
+        let index = self.len();
+        self.push((key.into(), T::default()));
+        &mut self[index].1
+    }
+
+    fn entry(&self, index: usize) -> Option<(&str, &dyn Json)> {
+        let (key, value) = self.get(index)?;
+        Some((key, value))
+    }
+}
+
+fn decode_map(map: &mut dyn Map, value: &Value, at: &Path) -> Result<()> {
+    let Value::Object(entries) = value else {
+        return Err(at.mismatch(&"an object", value));
+    };
+    let mut present = entries.iter().filter(|(_, value)| !matches!(value, Value::Null));
+    present.try_for_each(|(key, value)| map.add(key).decode(value, &at.then(Step::Key(key))))
+}
+
+fn encode_map(map: &dyn Map, out: &mut Writer) {
+    out.open('{');
+    let mut index = 0;
+    while let Some((key, value)) = map.entry(index) {
+        out.property(key, value);
+        index += 1;
+    }
+    out.close('}');
+}
+
+impl<T: Json + Default> Json for Vec<(String, T)> {
+    fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
+        decode_map(self, value, at)
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        encode_map(self, out);
+    }
+
+    fn absent(&self) -> bool {
+        self.is_empty()
+    }
+}

@@ -1,0 +1,4 @@
+//! What stays beside a running container.
+
+pub mod foreground;
+mod terminal;

@@ -1,0 +1,13 @@
+//! The kernel's edge: what rustix lacks, thin and typed, one documentation reference a call.
+//!
+//! The shapes follow rustix (`AsFd`, `OwnedFd`, flags), so that a call can move there the day it has it.
+//! This is the only module with `unsafe` besides the program's entry point.
+#![allow(unsafe_code)]
+
+pub mod allocator;
+pub mod clone;
+pub mod descriptors;
+pub mod exec;
+pub mod mount;
+pub mod schedule;
+pub mod signal;

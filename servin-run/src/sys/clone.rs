@@ -1,0 +1,91 @@
+//! New processes and namespaces: clone3(2), and clone(2) for kernels (or filters) without it; unshare(2), setns(2).
+
+use linux_raw_sys::general::{__NR_clone, __NR_clone3, __NR_setns, __NR_unshare, SIGCHLD, clone_args};
+use rustix::fd::{AsFd, AsRawFd};
+use rustix::io::{self, Errno};
+use rustix::process::Pid;
+use servin_init::syscall;
+
+bitflags::bitflags! {
+    /// Which namespaces the child gets of its own, and whose child it is (clone(2)).
+    ///
+    /// Flags that share memory, and so would need a stack, are left out: the child is a copy.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct CloneFlags: u64 {
+        /// A new time namespace, in which the child is born.
+        const NEWTIME = 0x0000_0080;
+        /// The caller's parent becomes the child's parent.
+        const PARENT = 0x0000_8000;
+        /// A new mount namespace.
+        const NEWNS = 0x0002_0000;
+        /// A new cgroup namespace, rooted at the caller's cgroup.
+        const NEWCGROUP = 0x0200_0000;
+        /// A new UTS namespace.
+        const NEWUTS = 0x0400_0000;
+        /// A new IPC namespace.
+        const NEWIPC = 0x0800_0000;
+        /// A new user namespace, which owns the other new ones.
+        const NEWUSER = 0x1000_0000;
+        /// A new PID namespace, in which the child is PID 1.
+        const NEWPID = 0x2000_0000;
+        /// A new network namespace.
+        const NEWNET = 0x4000_0000;
+    }
+}
+
+/// The two sides of a clone.
+pub enum Cloned {
+    /// The caller, who learns the child's pid.
+    Parent(Pid),
+    /// The new process.
+    Child,
+}
+
+/// Copies this process into a new one in new namespaces.
+///
+/// Safe, other than fork in a program with threads: this program has one thread and no libc whose state the
+/// copy could find locked.
+pub fn clone3(flags: CloneFlags) -> io::Result<Cloned> {
+    // With CLONE_PARENT the child takes the caller's own exit signal, and naming one is an error.
+    let exit_signal = if flags.contains(CloneFlags::PARENT) { 0 } else { u64::from(SIGCHLD) };
+    // SAFETY: all-zero is the documented "not used" of every field.
+    let mut arguments: clone_args = unsafe { core::mem::zeroed() };
+    arguments.flags = flags.bits();
+    arguments.exit_signal = exit_signal;
+    // SAFETY: the kernel reads `size_of` bytes of the struct; without CLONE_VM the child has its own memory.
+    let returned = unsafe { syscall!(__NR_clone3, &raw const arguments, size_of::<clone_args>()) };
+    match returned {
+        // Container engines' own seccomp profiles answer ENOSYS too, since they cannot look into the struct.
+        Err(Errno::NOSYS) => clone(flags, exit_signal),
+        _ => side(returned),
+    }
+}
+
+/// The older call, in whose flags CLONE_NEWTIME falls into the bits of the exit signal.
+fn clone(flags: CloneFlags, exit_signal: u64) -> io::Result<Cloned> {
+    if flags.contains(CloneFlags::NEWTIME) {
+        return Err(Errno::NOSYS);
+    }
+    // SAFETY: a null stack means a copy of the caller's; the flags ask for no other pointer.
+    side(unsafe { syscall!(__NR_clone, flags.bits() | exit_signal, 0, 0, 0, 0) })
+}
+
+/// Moves this process into new namespaces (unshare(2)); into PID and time namespaces only its later children go.
+pub fn unshare(flags: CloneFlags) -> io::Result<()> {
+    // SAFETY: the call takes no pointers, and none of the flags touches memory or descriptors.
+    unsafe { syscall!(__NR_unshare, flags.bits()) }.map(drop)
+}
+
+/// Moves this process into an existing namespace, which is proved to be of the kind `flag` (setns(2)); into a PID
+/// namespace only its later children go.
+pub fn setns(namespace: impl AsFd, flag: CloneFlags) -> io::Result<()> {
+    // SAFETY: the call takes no pointers.
+    unsafe { syscall!(__NR_setns, namespace.as_fd().as_raw_fd(), flag.bits()) }.map(drop)
+}
+
+fn side(returned: io::Result<usize>) -> io::Result<Cloned> {
+    returned.map(|pid| match Pid::from_raw(pid as i32) {
+        Some(pid) => Cloned::Parent(pid),
+        None => Cloned::Child,
+    })
+}

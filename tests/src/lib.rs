@@ -1,0 +1,41 @@
+//! The harness of the integration tests: real programs, started as people and engines start them.
+//!
+//! Each test is one closure given to [`alone`], which runs it in a process and namespaces of its own, looks for
+//! what was left behind, and for damage to the host. A test builds a [`Bundle`] (or says what a person would type,
+//! [`servin`]), runs it, and compares what the probe inside saw.
+//!
+//! The programs are those of `target/dist`, or what `SERVIN_RUN`, `SERVIN` and `SERVIN_INIT` name; the roots those of
+//! `target/fixtures`, or `SERVIN_FIXTURES`. `SERVIN_PATIENCE` multiplies every time limit, for slow machines.
+
+mod alone;
+mod bundle;
+mod leaks;
+mod people;
+mod places;
+mod report;
+mod run;
+mod sys;
+mod terminal;
+
+pub use alone::{alone, forget_home, make_private_again, make_shared, own_capabilities, skipped};
+pub use bundle::Bundle;
+pub use people::{DOCKERS_CAPABILITIES, People, servin};
+pub use places::{
+    SCRATCH, VICTIM, debian_root, fixture, probe, scratch, servin_init, servin_program, servin_run,
+};
+pub use report::Report;
+pub use run::{Finished, Running, start, within};
+pub use sys::{
+    Given, bind, bring_up_loopback, file_system, idmapped_mounts_work, kill, kill_group, mount_flags,
+    set_descriptor_inherited, tmpfs, unmount,
+};
+pub use terminal::Terminal;
+
+/// Ends a test that cannot say anything here, and says why.
+#[macro_export]
+macro_rules! skip {
+    ($($why:tt)*) => {{
+        $crate::skipped(format_args!($($why)*));
+        return;
+    }};
+}

@@ -1,0 +1,113 @@
+//! `bench start|memory|init`: Servin beside its peers, measured in one interleaved run, so that a neighbour's load
+//! falls on all of them alike. Absolute figures move from machine to machine; the ratios are what is compared.
+
+mod bundle;
+mod init;
+mod memory;
+mod programs;
+mod runner;
+mod start;
+mod statistics;
+mod table;
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use crate::{Result, build};
+
+/// Set in the copy of this program that runs prepared: in its own mount namespace, with its own scheduling.
+const INSIDE: &str = "SERVIN_BENCH_INSIDE";
+
+/// What a benchmark was asked for.
+pub struct Options {
+    pub rounds: Option<usize>,
+    pub markdown: bool,
+    /// Names of contenders; all of them where it is empty.
+    pub only: Vec<String>,
+}
+
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+    }
+}
+
+pub fn command(arguments: &[String]) -> Result {
+    let Some((name, rest)) = arguments.split_first() else {
+        return Err("bench what? start, memory or init".to_owned());
+    };
+    let run = match name.as_str() {
+        "start" => start::run,
+        "memory" => memory::run,
+        "init" => init::run,
+        _ => return Err(format!("bench knows start, memory and init, not {name}")),
+    };
+    let options = options(rest)?;
+    if std::env::var_os(INSIDE).is_some() {
+        return run(&options);
+    }
+    build::build()?;
+    programs::install()?;
+    Err(become_prepared(arguments))
+}
+
+fn options(arguments: &[String]) -> Result<Options> {
+    let mut options = Options { rounds: None, markdown: false, only: Vec::new() };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let mut value = || rest.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--markdown" => options.markdown = true,
+            "--rounds" => {
+                let rounds = value()?.parse().ok().filter(|rounds| *rounds > 0);
+                options.rounds = Some(rounds.ok_or("--rounds needs a number above 0")?);
+            }
+            "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
+            _ => return Err(format!("bench takes --rounds N, --markdown and --only NAME,…, not {argument}")),
+        }
+    }
+    Ok(options)
+}
+
+/// Starts this program anew in a private mount namespace with a pure cgroup2 mount (crun refuses hybrid machines)
+/// and, where that is permitted, scheduled before other programs. Returns only what went wrong.
+fn become_prepared(arguments: &[String]) -> String {
+    const CGROUP2: &str = "if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
+        umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup || exit
+    fi
+    exec \"$@\"";
+    let own = match std::env::current_exe() {
+        Ok(own) => own,
+        Err(error) => return format!("bench: where is this program? {error}"),
+    };
+    let mut prepared = Command::new("unshare");
+    prepared.args(["--mount", "--propagation", "private", "sh", "-c", CGROUP2, "sh"]);
+    let mut probe = Command::new("chrt");
+    probe.args(["--rr", "5", "true"]).stderr(Stdio::null());
+    if probe.status().is_ok_and(|status| status.success()) {
+        prepared.args(["chrt", "--rr", "5"]);
+    } else {
+        println!("xtask: SCHED_RR is not permitted here: neighbours will be felt");
+    }
+    let error = prepared.arg(own).arg("bench").args(arguments).env(INSIDE, "1").exec();
+    format!("bench: unshare: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn options_are_read_strictly() {
+        let read = options(&words("--rounds 7 --markdown --only floor,crun")).expect("read");
+        assert_eq!((read.rounds, read.markdown), (Some(7), true));
+        assert!(read.wants("crun") && !read.wants("runc"));
+        for wrong in ["--rounds", "--rounds 0", "--rounds 7x", "--fast", "7"] {
+            assert!(options(&words(wrong)).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `size`: what the artifacts weigh, against their budgets.
+
+use crate::dist::TARGETS;
+use crate::{Result, build, workspace};
+
+/// The most bytes that a product may have, on any target. They are meant to come down to 8 KiB and 160 KiB; until
+/// then they hold what has been reached.
+const BUDGETS: [(&str, u64); 2] = [("servin-init", 10 * 1024 + 512), ("servin-run", 288 * 1024)];
+
+pub fn command(_: &[String]) -> Result {
+    build::build()?;
+    let mut over = Vec::new();
+    // This host's artifacts lie in dist itself; those of `dist`, where it has run, in a folder a target.
+    for folder in std::iter::once(".").chain(TARGETS.iter().map(|target| target.name)) {
+        for (product, budget) in BUDGETS {
+            let path = workspace::dist().join(folder).join(product);
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            let size = metadata.len();
+            let place = if folder == "." { "this host" } else { folder };
+            println!(
+                "{product:<12} {place:<32} {size:>8} bytes of {budget:>7} ({:>3} %)",
+                size * 100 / budget
+            );
+            if size > budget {
+                over.push(format!("{product} ({place}) is {} bytes over its budget", size - budget));
+            }
+        }
+    }
+    if over.is_empty() { Ok(()) } else { Err(over.join("; ")) }
+}
