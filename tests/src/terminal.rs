@@ -51,13 +51,16 @@ impl Terminal {
         self
     }
 
-    fn read(&mut self) {
+    /// Whether there was something to read.
+    fn read(&mut self) -> bool {
         let mut bytes = [0; 4096];
         if sys::readable(&self.master, Duration::from_millis(20))
             && let Ok(count) = self.master.read(&mut bytes)
         {
             self.seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+            return count > 0;
         }
+        false
     }
 
     /// Types.
@@ -113,7 +116,8 @@ impl Terminal {
         loop {
             self.read();
             if let Some(status) = child.try_wait().expect("wait for a child") {
-                self.read();
+                // One read takes no more than the terminal's buffer holds; more can be on its way.
+                while self.read() {}
                 let code = status.code().unwrap_or(-1);
                 return Finished { code, out: std::mem::take(&mut self.seen), err: String::new() };
             }
