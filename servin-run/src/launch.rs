@@ -1,11 +1,12 @@
 //! Executes a plan: the process outside and the one in the new namespaces. It decides nothing; each step is one
 //! operation with an error of its own that says the step, the object and the kernel's answer.
 
-mod channel;
+pub mod channel;
 mod child;
 mod clock;
 mod device;
 mod hide;
+pub mod hooks;
 mod identity;
 mod mount;
 mod old_mount;
@@ -19,7 +20,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat, stat};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -28,16 +29,16 @@ use linux_raw_sys::general::MS_SLAVE;
 use crate::error::{Error, Result, Step as _};
 use crate::plan::mounts::{IdMapping, Propagation, Source};
 use crate::plan::{Plan, Step};
-use crate::spec::NamespaceKind;
+use crate::spec::{Hooks, NamespaceKind, State};
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
 use crate::sys::signal::{self, SignalSet};
-use channel::{Channel, Message};
+use channel::{Channel, Listener, Message};
 use child::{Child, Prepared};
 use clock::Clock;
 
 /// How a plan is launched.
 #[derive(Default)]
-pub struct Options {
+pub struct Options<'o> {
     /// Called with each executed step and its microseconds.
     pub trace: Option<fn(u32, &str)>,
     /// The container ends when this process does, however that ends.
@@ -46,7 +47,31 @@ pub struct Options {
     pub warn: Option<fn(&str)>,
     /// The program to execute as PID 1 where the plan asks for an init.
     pub init: &'static [u8],
+    /// What hooks read, as far as it is known before the launch.
+    pub state: State,
+    /// Where the process waits before the exec, until somebody connects and says so.
+    pub listener: Option<Listener>,
+    /// The name of a new session keyring; without one the caller's is shared (session-keyring(7)).
+    pub keyring: Option<String>,
+    /// A process all of whose namespaces of these kinds are joined first (a pidfd).
+    pub enter: Option<(BorrowedFd<'o>, CloneFlags)>,
 }
+
+/// Whoever launches, at the points where a launch can still be called off by an error.
+pub trait Watch {
+    /// The container's process was born; nothing in it has happened yet that would outlive it.
+    fn born(&mut self, _pid: Pid) -> Result<()> {
+        Ok(())
+    }
+
+    /// Everything is done but the exec; `terminal` is the master side of the container's.
+    fn ready(&mut self, _pid: Pid, _terminal: Option<&OwnedFd>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Nobody who would be told.
+impl Watch for () {}
 
 /// A container whose program has been executed.
 pub struct Running {
@@ -60,21 +85,19 @@ pub struct Running {
 
 /// Launches the plan and returns when its program has been executed, or could not be. Then nothing is left:
 /// the mounts go with the namespace, and the process has been waited for.
-pub fn launch(plan: &Plan, options: &Options) -> Result<Running> {
+pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<Running> {
     let prepared = prepare(plan, options)?;
     let (inside, outside) = Channel::pair()?;
     // Signals for the container wait until somebody forwards them; the child restores the caller's mask.
     let mask = signal::set_mask(SignalSet::ALL).step(|| "block signals")?;
-    let intermediate = needs_intermediate(plan);
+    let intermediate = options.enter.is_some() || needs_intermediate(plan);
     let clock = Clock::start(options.trace.is_some());
     let flags = if intermediate { CloneFlags::empty() } else { plan.namespaces.clone_flags() };
     let cloned = clone3(flags).map_err(|errno| clone_error(plan, errno));
     let pid = match cloned {
         Ok(Cloned::Child) => {
             drop(outside);
-            let trace = options.trace.is_some();
-            let die_with_parent = options.die_with_us;
-            let child = Child { plan, prepared, channel: inside, trace, mask, die_with_parent, root: None };
+            let child = Child { plan, options, prepared, channel: inside, mask, root: None };
             match intermediate {
                 true => child.run_as_intermediate(),
                 false => child.run(flags.contains(CloneFlags::NEWUSER)),
@@ -90,8 +113,8 @@ pub fn launch(plan: &Plan, options: &Options) -> Result<Running> {
     if let (Some(trace), Some(micros)) = (options.trace, clock.micros()) {
         trace(micros, "clone the container's process");
     }
-    let mut conversation = Conversation { plan, options, process: pid, intermediate, terminal: None };
-    match conversation.hold(&outside) {
+    let mut conversation = Conversation { plan, options, mask, process: pid, intermediate, terminal: None };
+    match conversation.hold(&outside, watch) {
         Ok(()) => Ok(Running { pid: conversation.process, terminal: conversation.terminal, mask }),
         Err(error) => {
             conversation.end();
@@ -130,7 +153,12 @@ fn clone_error(plan: &Plan, errno: rustix::io::Errno) -> Error {
 /// Opens what only the caller's own namespaces can reach.
 fn prepare(plan: &Plan, options: &Options) -> Result<Prepared> {
     let mut prepared = Prepared::default();
-    for (kind, path) in &plan.namespaces.joined {
+    if let Some((process, kinds)) = options.enter {
+        let process = rustix::io::fcntl_dupfd_cloexec(process, 3).step(|| "copy a descriptor");
+        prepared.enter = Some((process?, kinds));
+    }
+    let by_path = if options.enter.is_some() { &[] } else { plan.namespaces.joined.as_slice() };
+    for (kind, path) in by_path {
         let namespace = openat(CWD, path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .step(|| format!("open the {} namespace {path}", kind.as_str()))?;
         if is_our_own(*kind, &namespace)? {
@@ -221,7 +249,9 @@ fn id_map(plan: &Plan, prepared: &Prepared, mapping: &IdMapping) -> Result<Owned
 /// The parent's side of a launch, until the program is executed.
 struct Conversation<'l> {
     plan: &'l Plan,
-    options: &'l Options,
+    options: &'l Options<'l>,
+    /// The caller's blocked signals.
+    mask: SignalSet,
     /// The newest child: the container's process, or the one before it.
     process: Pid,
     /// The container's process has still to be born.
@@ -231,7 +261,11 @@ struct Conversation<'l> {
 
 impl Conversation<'_> {
     /// Answers until the other side is gone, which at the exec means success.
-    fn hold(&mut self, outside: &Channel) -> Result<()> {
+    fn hold(&mut self, outside: &Channel, watch: &mut dyn Watch) -> Result<()> {
+        let go = || outside.send(&Message::Go).step(|| "answer the container's process");
+        if !self.intermediate {
+            watch.born(self.process)?;
+        }
         while let Some(message) = outside.receive().step(|| "hear from the container's process")? {
             match message {
                 Message::Trace(micros, step) => self.trace(micros, &step),
@@ -239,9 +273,20 @@ impl Conversation<'_> {
                 Message::Failed(error) => return Err(error),
                 Message::NeedsMaps => {
                     self.write_maps()?;
-                    outside.send(&Message::Go).step(|| "answer the container's process")?;
+                    go()?;
                 }
-                Message::Process(pid) => self.change_process(pid)?,
+                Message::Process(pid) => {
+                    self.change_process(pid)?;
+                    watch.born(self.process)?;
+                }
+                Message::Hooks => {
+                    self.run_hooks()?;
+                    go()?;
+                }
+                Message::Ready => {
+                    watch.ready(self.process, self.terminal.as_ref())?;
+                    go()?;
+                }
                 Message::Terminal(master) => self.terminal = Some(master),
                 Message::Go => return Err(Error::new("the container's process said something unexpected")),
             }
@@ -256,6 +301,14 @@ impl Conversation<'_> {
         if let Some(trace) = self.options.trace {
             trace(micros, step);
         }
+    }
+
+    fn run_hooks(&self) -> Result<()> {
+        let mut state = self.options.state.clone();
+        state.pid = Some(self.process.as_raw_nonzero().get());
+        let Hooks { prestart, create_runtime, .. } = &self.plan.hooks;
+        hooks::run("prestart", prestart, &state, self.mask)?;
+        hooks::run("createRuntime", create_runtime, &state, self.mask)
     }
 
     fn write_maps(&self) -> Result<()> {

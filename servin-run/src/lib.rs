@@ -11,5 +11,6 @@ pub mod plan;
 pub mod network;
 pub mod image;
 pub mod launch;
+pub mod container;
 pub mod supervise;
 pub mod cli;

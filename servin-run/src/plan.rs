@@ -6,6 +6,7 @@
 pub mod capabilities;
 pub mod defaults;
 pub mod devices;
+mod hooks;
 pub mod mounts;
 pub mod namespaces;
 pub mod process;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub process: Process,
     /// servin-init is PID 1 and runs the process.
     pub init: bool,
+    /// Programs to run on the way.
+    pub hooks: spec::Hooks,
 }
 
 impl fmt::Display for Plan {
@@ -90,11 +93,13 @@ pub fn plan(config: &spec::Config, bundle: &str, host: Host) -> Result<Plan> {
     let namespaces = namespaces::plan(linux)?;
     let process = process::plan(process, linux, annotation(config, ANNOTATION_CWD, "create")?)?;
     let terminal = process.terminal.is_some();
+    let hooks = hooks::plan(config.hooks.as_ref())?;
     Ok(Plan {
-        steps: steps(config, linux, bundle, &namespaces, terminal, host)?,
+        steps: steps(config, linux, bundle, &namespaces, terminal, &hooks, host)?,
         process,
         init: annotation(config, ANNOTATION_INIT, "true")?,
         namespaces,
+        hooks,
     })
 }
 
@@ -125,6 +130,7 @@ fn steps(
     bundle: &str,
     namespaces: &Namespaces,
     terminal: bool,
+    hooks: &spec::Hooks,
     host: Host,
 ) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
@@ -150,6 +156,12 @@ fn steps(
     }
     steps.extend(sysctl::plan(&linux.sysctl, namespaces)?.into_iter().map(Step::Sysctl));
 
+    if !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty() {
+        steps.push(Step::RuntimeHooks);
+    }
+    if !hooks.create_container.is_empty() {
+        steps.push(Step::ContainerHooks);
+    }
     steps.push(if host.no_pivot { Step::MoveRoot } else { Step::SwitchRoot });
     steps.extend(propagation.map(Step::RootPropagation));
     for (index, path) in linux.readonly_paths.iter().enumerate() {
@@ -242,7 +254,7 @@ fn inside(field: impl fmt::Display, path: &str) -> Result<String> {
 }
 
 /// A relative path of a configuration counts from the bundle.
-fn below(bundle: &str, path: &str) -> String {
+pub fn below(bundle: &str, path: &str) -> String {
     match path.starts_with('/') {
         true => path.into(),
         false => alloc::format!("{bundle}/{path}"),

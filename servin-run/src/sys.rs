@@ -8,6 +8,7 @@ pub mod allocator;
 pub mod clone;
 pub mod descriptors;
 pub mod exec;
+pub mod keyring;
 pub mod mount;
 pub mod schedule;
 pub mod signal;

@@ -41,8 +41,8 @@ pub struct Command {
     pub about: &'static str,
     /// The flags.
     pub groups: &'static [Group],
-    /// Whether flags end at the first other word, because what follows is another program's.
-    pub words_end_flags: bool,
+    /// At which word flags end, because what follows is another program's.
+    pub last_word: usize,
 }
 
 /// What was given.
@@ -90,7 +90,7 @@ impl Command {
                 self.single_dash(argument, &mut rest, &mut given)?;
             } else {
                 given.words.push(argument);
-                if self.words_end_flags {
+                if given.words.len() >= self.last_word {
                     given.words.extend(rest);
                     break;
                 }
@@ -209,7 +209,7 @@ mod tests {
                 flag("tty", Some('t'), None, "a terminal"),
             ],
         )],
-        words_end_flags: true,
+        last_word: 1,
     };
 
     fn env<'a>(arguments: &[&'a str]) -> Vec<&'a str> {

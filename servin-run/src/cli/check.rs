@@ -20,7 +20,7 @@ const CHECK: Command = Command {
     usage: "",
     about: "Report what this host offers to containers.",
     groups: &[Group("Flags", &[flag("help", Some('h'), None, "print this")])],
-    words_end_flags: false,
+    last_word: usize::MAX,
 };
 
 /// Each kind of namespace by its file in /proc/self/ns, and the kernel option that provides it.

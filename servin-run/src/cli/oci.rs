@@ -1,35 +1,56 @@
-//! The OCI runtime command line, as runc and crun have it: what engines call.
+//! The OCI runtime command line, as runc and crun have it: what engines call. Global flags come first, then a
+//! command and its own; one file a group of commands below.
+
+mod create;
+mod delete;
+mod exec;
+mod globals;
+mod list;
+mod running;
+mod signals;
+mod spec;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fs::{CWD, Mode, OFlags, access, openat};
 
-use super::arguments::{Command, Group, flag};
+use super::arguments::{Command, Given};
 use super::{INIT, Invocation, output};
+use crate::container::directory::{Directory, Root};
+use crate::container::record::Container;
+use crate::container::{creation, does_not_exist};
 use crate::error::{Error, Result, Step};
-use crate::fs::read_to_end;
+use crate::fs::descriptors::{close_on_exec_from, require_open};
 use crate::launch::{self, sealed};
-use crate::plan::{self, Host, Plan};
-use crate::spec::{self, Config};
+use crate::plan::{Host, Plan};
 use crate::supervise::foreground;
+use globals::Globals;
 
-const RUN: Command = Command {
-    name: "servin-run run",
-    usage: "[FLAGS] ID",
-    about: "Create and start a container from a bundle, and wait for its process.",
-    groups: &[Group(
-        "Flags",
-        &[
-            flag("bundle", Some('b'), Some("DIR"), "the directory of config.json (default: here)"),
-            flag("no-pivot", None, None, "move the root instead of pivot_root, for an initramfs"),
-            flag("plan", None, None, "print what would be done, and do nothing"),
-            flag("trace", None, None, "print each step with its microseconds"),
-            flag("help", Some('h'), None, "print this"),
-        ],
-    )],
-    words_end_flags: false,
-};
+/// A command's name, what it does, and the function that runs it with the arguments behind its name.
+type Entry = (&'static str, &'static str, fn(&Session, &[&str]) -> Result<i32>);
+
+const COMMANDS: &[Entry] = &[
+    ("create", "create a container from a bundle; its process waits for start", create::create),
+    ("start", "let a created container's process execute its program", running::start),
+    ("run", "create and start a container, and wait for it", create::run),
+    ("state", "print the state of a container", running::state),
+    ("kill", "send a signal to a container", running::kill),
+    ("delete", "remove a container that has ended", delete::delete),
+    ("exec", "run one more process in a container", exec::exec),
+    ("list", "list the containers", list::list),
+    ("ps", "list the processes of a container", list::ps),
+    ("spec", "write a configuration to start from", spec::spec),
+    ("features", "print what this runtime can do", spec::features),
+    ("checkpoint", "not supported", not_supported),
+    ("restore", "not supported", not_supported),
+];
+
+/// One call of a command.
+pub struct Session<'s> {
+    invocation: &'s Invocation<'s>,
+    globals: Globals<'s>,
+}
 
 /// Called by another name than `servin`.
 pub fn main(invocation: &Invocation) -> Result<i32> {
@@ -38,69 +59,123 @@ pub fn main(invocation: &Invocation) -> Result<i32> {
 
 /// Called as `servin oci`.
 pub fn command(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
-    match arguments.split_first() {
-        Some((&"run", arguments)) => run(invocation, arguments),
-        Some((&("--version" | "-v" | "version"), _)) => version(),
-        Some((&("--help" | "-h" | "help"), _)) | None => {
-            output::result(
-                "An OCI runtime.\n\nusage: servin-run run [--bundle DIR] ID\n\nPeople type `servin run`.",
-            )?;
-            Ok(0)
-        }
-        Some((name, _)) => {
-            Err(Error::new(format_args!("{name}: there is no such command; people type `servin {name}`")))
-        }
-    }
-}
-
-fn version() -> Result<i32> {
-    output::result(format_args!("servin-run version {}\nspec: 1.3.0", env!("CARGO_PKG_VERSION")))?;
-    Ok(0)
-}
-
-fn run(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
-    let given = RUN.parse(arguments).map_err(|error| error.hint("people type `servin run`"))?;
-    if given.switch("help", false) {
-        return output::result(RUN.help()).map(|()| 0);
-    }
-    let id = match given.words.as_slice() {
-        [id] => *id,
-        [] => return Err(Error::new(format_args!("the container's ID is missing: see {RUN}"))),
-        [_, word, ..] => return Err(Error::new(format_args!("\"{word}\" is one word too many: see {RUN}"))),
+    let (globals, words) = Globals::read(invocation, arguments)?;
+    let Some((name, arguments)) = words.split_first() else {
+        let text = if globals.version { globals::version() } else { help() };
+        return output::result(text).map(|()| 0);
     };
-    validate_id(id)?;
-    let only_plan = given.switch("plan", false);
-    if !only_plan {
-        // Before a container can look at it, this program must not be a file of the host any more.
-        become_sealed(invocation)?;
-    }
-    let bundle = absolute(given.value("bundle").unwrap_or("."))?;
-    let config = read_config(&bundle)?;
-    let plan = plan::plan(&config, &bundle, host(given.switch("no-pivot", false)))
-        .map_err(|error| error.within("config.json"))?;
-    if only_plan {
-        return print(&plan);
-    }
-    execute(&plan, given.switch("trace", false), true, false)
+    let session = Session { invocation, globals };
+    let finished = match COMMANDS.iter().find(|(command, ..)| command == name) {
+        Some((.., command)) => command(&session, arguments),
+        None if matches!(*name, "help" | "version") => {
+            let text = if *name == "help" { help() } else { globals::version() };
+            output::result(text).map(|()| 0)
+        }
+        None => Err(Error::new(format_args!(
+            "{name}: there is no such command, see `servin-run --help`; people type `servin {name}`"
+        ))),
+    };
+    finished.inspect_err(|error| session.globals.log_error(error))
 }
 
-/// Executes this program again, from a copy in memory that nothing can change; returns where it is that already.
-fn become_sealed(invocation: &Invocation) -> Result<()> {
-    match sealed::copy_of_self()? {
-        Some(copy) => Err(sealed::execute(&copy, invocation.raw)),
-        None => Ok(()),
+fn help() -> String {
+    let mut text = globals::FLAGS.help();
+    text.push_str("\n\nCommands:\n");
+    for (name, about, _) in COMMANDS {
+        text.push_str(&alloc::format!("  {name:<12} {about}\n"));
+    }
+    text.push_str("\nPeople type `servin run`.");
+    text
+}
+
+fn not_supported(_: &Session, _: &[&str]) -> Result<i32> {
+    Err(Error::new("checkpoint and restore are not supported"))
+}
+
+impl Session<'_> {
+    /// Reads a command's flags. `None` when it was the help that was asked for, which is then printed.
+    fn parse<'a>(&self, command: &Command, arguments: &[&'a str]) -> Result<Option<Given<'a>>> {
+        let given = command.parse(arguments).map_err(|error| match command.name {
+            "servin-run run" => error.hint("people type `servin run`"),
+            _ => error,
+        })?;
+        if given.switch("help", false) {
+            output::result(command.help())?;
+            return Ok(None);
+        }
+        // Whatever else the caller left open, neither the container nor a copy of ourselves ever sees.
+        let kept = number(&given, "preserve-fds")?.unwrap_or(0) + self.listening_descriptors();
+        for descriptor in 3..3 + kept {
+            require_open(descriptor)
+                .map_err(|error| error.within(format_args!("--preserve-fds: the descriptor {descriptor}")))?;
+        }
+        close_on_exec_from(3 + kept)?;
+        Ok(Some(given))
+    }
+
+    /// How many sockets a service manager passes on (sd_listen_fds(3)).
+    fn listening_descriptors(&self) -> u32 {
+        self.invocation.variable("LISTEN_FDS").and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
+    /// The directory of all containers, if there is one.
+    fn root(&self) -> Result<Option<Root>> {
+        Root::open(&self.globals.root)
+    }
+
+    fn directory(&self, id: &str) -> Result<Directory> {
+        creation::validate_id(id)?;
+        let directory = self.root()?.map_or(Ok(None), |root| root.find(id))?;
+        directory.ok_or_else(|| does_not_exist(id))
+    }
+
+    fn container(&self, id: &str) -> Result<Container> {
+        Container::look(self.directory(id)?)
+    }
+
+    /// Executes this program again, from a copy in memory that nothing can change; returns where it is that
+    /// already. Before a container can look at it, this program must not be a file of the host any more.
+    fn become_sealed(&self) -> Result<()> {
+        match sealed::copy_of_self()? {
+            Some(copy) => Err(sealed::execute(&copy, self.invocation.raw)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The only word: the container's id.
+fn id<'a>(command: &Command, given: &Given<'a>) -> Result<&'a str> {
+    match given.words.as_slice() {
+        [id] => Ok(id),
+        [] => Err(Error::new(format_args!("the container's ID is missing: see {command}"))),
+        [_, word, ..] => Err(Error::new(format_args!("\"{word}\" is one word too many: see {command}"))),
+    }
+}
+
+/// A flag's number.
+fn number(given: &Given, name: &str) -> Result<Option<u32>> {
+    let parse = |text: &str| {
+        // Far more than a process can have, and no sum overflows.
+        let number = text.parse().ok().filter(|number| *number <= 1 << 20);
+        number.ok_or_else(|| Error::new(format_args!("--{name} {text}: not a number")))
+    };
+    given.value(name).map(parse).transpose()
+}
+
+/// What a launch is given by every command.
+fn options(trace: bool) -> launch::Options<'static> {
+    launch::Options {
+        trace: trace.then_some(output::trace as fn(u32, &str)),
+        warn: Some(output::warning),
+        init: INIT,
+        ..launch::Options::default()
     }
 }
 
 /// Launches a plan and stays with it until its end.
 pub fn execute(plan: &Plan, trace: bool, input: bool, die_with_us: bool) -> Result<i32> {
-    let options = launch::Options {
-        trace: trace.then_some(output::trace as fn(u32, &str)),
-        warn: Some(output::warning),
-        die_with_us,
-        init: INIT,
-    };
-    foreground::attend(launch::launch(plan, &options)?, input)
+    let options = launch::Options { die_with_us, ..options(trace) };
+    foreground::attend(launch::launch(plan, &options, &mut ())?, input)
 }
 
 /// Prints a plan, a line a step.
@@ -114,36 +189,19 @@ pub fn host(no_pivot: bool) -> Host {
     Host { kcore: access(c"/proc/kcore", rustix::fs::Access::EXISTS).is_ok(), no_pivot }
 }
 
-/// runc's rule: letters, digits and `+-._`, at most 1024 of them, and no path.
-fn validate_id(id: &str) -> Result<()> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
-    match !id.is_empty() && id.len() <= 1024 && id.bytes().all(allowed) && id != "." && id != ".." {
-        true => Ok(()),
-        false => Err(Error::new(format_args!(
-            "invalid container ID \"{id}\": letters, digits and +-._ are allowed"
-        ))),
-    }
+/// The absolute path of a directory, which must be there.
+pub fn absolute(path: &str) -> Result<String> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty()).step(|| alloc::format!("open the bundle {path}"))?;
+    absolute_or_new(path)
 }
 
-/// The absolute path of a directory.
-pub fn absolute(path: &str) -> Result<String> {
-    let step = || alloc::format!("open the bundle {path}");
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = openat(CWD, path, flags, Mode::empty()).step(step)?;
+/// The absolute path of something that may still have to be made.
+fn absolute_or_new(path: &str) -> Result<String> {
     if path.starts_with('/') {
         return Ok(path.into());
     }
-    drop(directory);
     let here = rustix::process::getcwd(Vec::new()).step(|| "find the working directory")?;
     let here = here.to_str().map_err(|_| Error::new("the working directory's path is not UTF-8"))?;
     Ok(if path == "." { here.into() } else { alloc::format!("{here}/{path}") })
-}
-
-fn read_config(bundle: &str) -> Result<Config> {
-    let path = alloc::format!("{bundle}/config.json");
-    let file = openat(CWD, path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .step(|| alloc::format!("open {path}"))?;
-    let text = read_to_end(&file).step(|| alloc::format!("read {path}"))?;
-    let text = core::str::from_utf8(&text).map_err(|_| Error::new("config.json: not UTF-8"))?;
-    spec::parse(text, "config.json")
 }

@@ -60,7 +60,7 @@ const RUN: Command = Command {
             ],
         ),
     ],
-    words_end_flags: true,
+    last_word: 1,
 };
 
 /// Runs the command.

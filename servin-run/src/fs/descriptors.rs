@@ -34,6 +34,11 @@ fn one_by_one(first: u32) -> Result<()> {
     Ok(())
 }
 
+/// An error unless the caller has left the descriptor of that number open.
+pub fn require_open(number: u32) -> Result<()> {
+    io::fcntl_getfd(sys::descriptors::inherited(number as i32)).map(drop).step(|| "look for it")
+}
+
 /// A path that names an open descriptor, for the old calls that take nothing else (needs /proc).
 pub fn path_of(descriptor: impl AsFd) -> String {
     format!("/proc/self/fd/{}", descriptor.as_fd().as_raw_fd())

@@ -9,7 +9,8 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{self, Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
+    connect, listen, recvmsg, sendmsg, shutdown, socket_with, socketpair,
 };
 
 use crate::error::{Error, Result, Step};
@@ -19,6 +20,28 @@ const LONGEST: usize = 16 * 1024;
 
 /// One end.
 pub struct Channel(OwnedFd);
+
+/// Where a created container waits for `start`: a socket with a name, on which a channel begins.
+pub struct Listener(OwnedFd);
+
+impl Listener {
+    /// Listens at `path`, where nothing may be yet.
+    pub fn new(path: &str) -> io::Result<Listener> {
+        let socket = socket_of_our_kind()?;
+        bind(&socket, &SocketAddrUnix::new(path)?)?;
+        listen(&socket, 1)?;
+        Ok(Listener(socket))
+    }
+
+    /// Waits for somebody to connect.
+    pub fn accept(&self) -> io::Result<Channel> {
+        io::retry_on_intr(|| accept_with(&self.0, SocketFlags::CLOEXEC)).map(Channel)
+    }
+}
+
+fn socket_of_our_kind() -> io::Result<OwnedFd> {
+    socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
 
 /// What is said.
 #[derive(Debug)]
@@ -35,6 +58,10 @@ pub enum Message {
     Process(u32),
     /// To the outside: the master side of the container's terminal.
     Terminal(OwnedFd),
+    /// To the outside: the set-up has come to the hooks of the runtime's namespaces.
+    Hooks,
+    /// To the outside: everything is done but the exec.
+    Ready,
     /// To the inside: go on.
     Go,
 }
@@ -44,6 +71,18 @@ impl Channel {
     pub fn pair() -> Result<(Channel, Channel)> {
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         pair.map(|(a, b)| (Channel(a), Channel(b))).step(|| "make a pair of sockets")
+    }
+
+    /// To whoever listens at `path`.
+    pub fn connect(path: &str) -> io::Result<Channel> {
+        let socket = socket_of_our_kind()?;
+        connect(&socket, &SocketAddrUnix::new(path)?)?;
+        Ok(Channel(socket))
+    }
+
+    /// Ends the conversation.
+    pub fn end(&self) {
+        let _ = shutdown(&self.0, Shutdown::Both);
     }
 
     /// Says `message`.
@@ -73,6 +112,8 @@ impl Channel {
                 bytes.push(b'C');
                 descriptor = Some(master.as_fd());
             }
+            Message::Hooks => bytes.push(b'H'),
+            Message::Ready => bytes.push(b'R'),
             Message::Go => bytes.push(b'G'),
         }
         send(&self.0, &bytes, descriptor)
@@ -105,9 +146,18 @@ fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> 
         b'M' => Message::NeedsMaps,
         b'P' => Message::Process(number()?),
         b'C' => Message::Terminal(descriptor?),
+        b'H' => Message::Hooks,
+        b'R' => Message::Ready,
         b'G' => Message::Go,
         _ => return None,
     })
+}
+
+/// Sends the master side of a terminal to the stream socket at `path`, with a name as runc does.
+pub fn send_terminal(path: &str, master: BorrowedFd<'_>) -> io::Result<()> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    send(&socket, b"/dev/ptmx", Some(master))
 }
 
 /// Sends `bytes`, and a descriptor with them (unix(7), SCM_RIGHTS).

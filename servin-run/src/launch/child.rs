@@ -19,15 +19,16 @@ use super::channel::{Channel, Message};
 use super::clock::Clock;
 use super::hide::{self, Masks};
 use super::mount::Outcome;
-use super::{device, identity, mount, program, rootfs, sysctl};
+use super::{Options, device, hooks, identity, mount, program, rootfs, sysctl};
 use crate::error::{Error, Result, Step as _};
 use crate::fs::copy::write_all;
 use crate::fs::resolve::{self, Create};
 use crate::network;
 use crate::plan::namespaces::{self, TimeOffset};
 use crate::plan::{Plan, Step};
-use crate::spec::NamespaceKind;
+use crate::spec::{NamespaceKind, State, Status};
 use crate::sys::clone::{CloneFlags, Cloned, clone3, setns, unshare};
+use crate::sys::keyring;
 use crate::sys::signal::{self, SignalSet};
 
 /// What the parent opened before the clone, and the child takes over.
@@ -41,20 +42,20 @@ pub struct Prepared {
     pub id_maps: Vec<(usize, OwnedFd)>,
     /// servin-init, where it is PID 1.
     pub init: Option<OwnedFd>,
+    /// A process (a pidfd) whose namespaces of these kinds are joined.
+    pub enter: Option<(OwnedFd, CloneFlags)>,
 }
 
 /// The child's side of a launch.
 pub struct Child<'p> {
     /// What is to be done.
     pub plan: &'p Plan,
+    /// And how.
+    pub options: &'p Options<'p>,
     /// What it is done with.
     pub prepared: Prepared,
     /// To the parent.
     pub channel: Channel,
-    /// The kernel ends the program when the parent ends.
-    pub die_with_parent: bool,
-    /// Say every step.
-    pub trace: bool,
     /// The signals that the program is to have blocked: the caller's own mask.
     pub mask: SignalSet,
     /// The root file system's mount, once there is one.
@@ -64,7 +65,7 @@ pub struct Child<'p> {
 impl Child<'_> {
     /// Does everything and becomes the program. Whatever goes wrong is said through the channel.
     pub fn run(mut self, needs_maps: bool) -> ! {
-        let error = match self.set_up(needs_maps) {
+        let error = match self.set_up(needs_maps).and_then(|()| self.wait_for_start()) {
             Ok(()) => match self.prepared.init.take() {
                 Some(init) => program::execute_init(&init, &self.plan.process),
                 None => program::execute(&self.plan.process),
@@ -109,7 +110,7 @@ impl Child<'_> {
         if namespaces.is_new(NamespaceKind::User) {
             flags.remove(CloneFlags::NEWUSER);
             unshare(CloneFlags::NEWUSER).step(|| "make a user namespace")?;
-            self.wait_for_maps()?;
+            self.ask(&Message::NeedsMaps)?;
         }
         if let Some(offsets) = offsets {
             flags.remove(CloneFlags::NEWTIME);
@@ -119,14 +120,65 @@ impl Child<'_> {
         clone3(flags | CloneFlags::PARENT).step(|| "create the container's process")
     }
 
+    /// Says that everything is done but the exec, and waits until that may be: as soon as the parent has noted
+    /// it down, or with a listener until somebody connects there.
+    fn wait_for_start(&mut self) -> Result<()> {
+        if self.options.listener.is_some() && self.prepared.init.is_none() {
+            // Whoever creates a container learns of a missing program at once (as with runc).
+            program::find(&self.plan.process)?;
+        }
+        self.ask(&Message::Ready)?;
+        if let Some(listener) = &self.options.listener {
+            // For the parent that is the end of its work.
+            self.channel.end();
+            self.channel = listener.accept().step(|| "wait for start")?;
+            if !matches!(self.channel.receive(), Ok(Some(Message::Go))) {
+                return Err(Error::new("whoever started the container was killed"));
+            }
+        }
+        let hooks = &self.plan.hooks.start_container;
+        hooks::run("startContainer", hooks, &self.state(Status::Created), self.mask)?;
+        // Only now: until here the calls are Servin's own.
+        signal::reset_dispositions();
+        signal::set_mask(self.mask).step(|| "restore the signal mask").map(drop)
+    }
+
+    /// What a hook in the container's namespaces reads: the pid is as it sees it (runtime.md, "State").
+    fn state(&self, status: Status) -> State {
+        let mut state = self.options.state.clone();
+        state.pid = Some(rustix::process::getpid().as_raw_nonzero().get());
+        state.status = status;
+        state
+    }
+
+    /// Says something that is answered when we may go on.
+    fn ask(&self, message: &Message) -> Result<()> {
+        let step = || "wait for servin";
+        self.channel.send(message).step(step)?;
+        match self.channel.receive().step(step)? {
+            Some(Message::Go) => Ok(()),
+            _ => Err(Error::os(step(), Errno::CANCELED)),
+        }
+    }
+
     fn set_up(&mut self, needs_maps: bool) -> Result<()> {
         let plan = self.plan;
         if needs_maps {
-            self.wait_for_maps()?;
+            self.ask(&Message::NeedsMaps)?;
         }
         self.join_namespaces()?;
         if plan.namespaces.separate(NamespaceKind::User) {
             identity::become_root()?;
+        }
+        if let Some(name) = &self.options.keyring {
+            // A kernel without keys has no keyring to share.
+            match keyring::join_session(name) {
+                Err(Errno::NOSYS) | Ok(()) => {}
+                Err(errno) => {
+                    let error = Error::os(format!("make the session keyring {name}"), errno);
+                    return Err(error.hint("--no-new-keyring does without"));
+                }
+            }
         }
         // A session of its own: no signal of the caller's terminal reaches the container past Servin. It can
         // only fail for a process that leads one already.
@@ -140,12 +192,12 @@ impl Child<'_> {
         }
         let mut masks = Masks::default();
         for (number, step) in plan.steps.iter().enumerate() {
-            let clock = Clock::start(self.trace);
+            let clock = Clock::start(self.options.trace.is_some());
             self.execute(number, step, &mut masks).map_err(|error| error.within(step))?;
             self.say(clock, step)?;
         }
         drop(masks);
-        let clock = Clock::start(self.trace);
+        let clock = Clock::start(self.options.trace.is_some());
         self.become_user()?;
         self.say(clock, "become the process's user")
     }
@@ -157,22 +209,22 @@ impl Child<'_> {
         }
     }
 
-    /// Lets the parent write the maps of our new user namespace.
-    fn wait_for_maps(&self) -> Result<()> {
-        let step = || "wait for the maps of the user namespace";
-        self.channel.send(&Message::NeedsMaps).step(step)?;
-        match self.channel.receive().step(step)? {
-            Some(Message::Go) => Ok(()),
-            _ => Err(Error::os(step(), Errno::CANCELED)),
-        }
-    }
-
     fn join_namespaces(&mut self) -> Result<()> {
-        if self.prepared.namespaces.is_empty() {
+        let enter = self.prepared.enter.take();
+        if self.prepared.namespaces.is_empty() && enter.is_none() {
             return Ok(());
         }
         // From here on processes of another container may see this one (CVE-2016-9962).
         set_dumpable_behavior(DumpableBehavior::NotDumpable).step(|| "become non-dumpable")?;
+        if let Some((process, kinds)) = enter {
+            setns(&process, kinds).map_err(|errno| {
+                let error = Error::os("join the container's namespaces", errno);
+                // ESRCH: the process has ended. EINVAL: Linux before 5.8 takes no such descriptor.
+                if errno == Errno::SRCH { Error::new("container not running") } else { error }
+            })?;
+            let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+            self.root = Some(root.step(|| "open the container's root")?);
+        }
         for ((kind, path), namespace) in
             self.plan.namespaces.joined.iter().zip(self.prepared.namespaces.drain(..))
         {
@@ -212,8 +264,14 @@ impl Child<'_> {
             Step::MakeDevice(device) => device::make(self.root()?, device),
             Step::BindDevice(device) => device::bind(self.root()?, device),
             Step::Link { path, target } => device::link(self.root()?, path, target),
-            Step::Console => self.open_terminal(),
+            Step::Console => self.open_terminal(true),
+            Step::Terminal => self.open_terminal(false),
             Step::Sysctl(sysctl) => sysctl::write(sysctl),
+            Step::RuntimeHooks => self.ask(&Message::Hooks),
+            Step::ContainerHooks => {
+                let hooks = &self.plan.hooks.create_container;
+                hooks::run("createContainer", hooks, &self.state(Status::Creating), self.mask)
+            }
             Step::SwitchRoot => rootfs::switch(self.root_mount()?, self.shares_the_tree()),
             Step::MoveRoot => rootfs::move_to_root(self.root_mount()?),
             Step::RootPropagation(propagation) => rootfs::set_root_propagation(*propagation),
@@ -243,11 +301,11 @@ impl Child<'_> {
 
     /// The terminal becomes standard input, output and error, and controls our session; its master side goes
     /// to the parent.
-    fn open_terminal(&mut self) -> Result<()> {
+    fn open_terminal(&mut self, console: bool) -> Result<()> {
         let process = &self.plan.process;
         // Whoever sits at a terminal sees the container's as large as that.
         let size = device::size_of_ours().or(process.terminal.filter(|size| *size != (0, 0)));
-        let terminal = device::open_terminal(self.root()?, size, process.user.uid)?;
+        let terminal = device::open_terminal(self.root()?, size, process.user.uid, console)?;
         rustix::process::ioctl_tiocsctty(&terminal.slave).step(|| "make it the controlling terminal")?;
         dup2_stdin(&terminal.slave).step(|| "make it standard input")?;
         dup2_stdout(&terminal.slave).step(|| "make it standard output")?;
@@ -272,7 +330,7 @@ impl Child<'_> {
         if let Some(warning) = lacking {
             self.channel.send(&Message::Warning(warning)).step(|| "warn")?;
         }
-        if self.die_with_parent {
+        if self.options.die_with_us {
             // Only now: a change of ids would take it back (prctl(2), PR_SET_PDEATHSIG).
             set_parent_process_death_signal(Some(Signal::KILL)).step(|| "ask to end with servin")?;
         }
@@ -281,8 +339,7 @@ impl Child<'_> {
         }
         prove_inside(&process.cwd)?;
         umask(Mode::from_raw_mode(process.user.umask));
-        signal::reset_dispositions();
-        signal::set_mask(self.mask).step(|| "restore the signal mask").map(drop)
+        Ok(())
     }
 }
 

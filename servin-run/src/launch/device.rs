@@ -123,8 +123,13 @@ pub fn size_of_ours() -> Option<(u16, u16)> {
 }
 
 /// Opens a terminal of the container's own devpts, of that size (rows, columns), for `uid`, and shows it as
-/// /dev/console. Nothing on the way is a path that the image could have prepared (CVE-2025-52565).
-pub fn open_terminal(root: BorrowedFd<'_>, size: Option<(u16, u16)>, uid: u32) -> Result<Terminal> {
+/// /dev/console if it is to be that. Nothing on the way is a path that the image could have prepared (CVE-2025-52565).
+pub fn open_terminal(
+    root: BorrowedFd<'_>,
+    size: Option<(u16, u16)>,
+    uid: u32,
+    console: bool,
+) -> Result<Terminal> {
     let flags = OFlags::RDWR | OFlags::NOCTTY;
     let master = resolve::open_without_links(root, "/dev/pts/ptmx", flags).map_err(|errno| {
         Error::os("open /dev/pts/ptmx", errno).hint("a terminal needs devpts mounted on /dev/pts")
@@ -142,6 +147,9 @@ pub fn open_terminal(root: BorrowedFd<'_>, size: Option<(u16, u16)>, uid: u32) -
         tcsetwinsize(&slave, size).step(|| "set the terminal's size")?;
     }
     fchown(&slave, Some(Uid::from_raw(uid)), None).step(|| "give the terminal to the user")?;
+    if !console {
+        return Ok(Terminal { master, slave });
+    }
     let target = resolve::open_or_create_without_links(root, "/dev/console", Create::File)
         .step(|| "make /dev/console")?;
     let tree = || clone_place(slave.as_fd(), false).step(|| "take the terminal's mount");

@@ -12,7 +12,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error};
+use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
 use crate::plan::process::Process;
 use crate::sys::exec::{Vector, execve, execveat};
 
@@ -38,15 +38,36 @@ pub fn execute(process: &Process) -> Error {
     }
     match refused {
         Some((path, errno)) => explain(&path, errno),
-        None if name.to_bytes().contains(&b'/') => {
-            let name = name.to_string_lossy();
-            Error::os(format!("exec: \"{name}\": stat {name}"), Errno::NOENT).exit_code(EXIT_NOT_FOUND)
-        }
-        None => {
-            let text = format!("exec: \"{}\": executable file not found in $PATH", name.to_string_lossy());
-            Error::new(text).exit_code(EXIT_NOT_FOUND)
+        None => not_found(name),
+    }
+}
+
+/// Whether there is such a program, for those who want to know it before they execute it.
+pub fn find(process: &Process) -> Result<()> {
+    let Some(name) = process.args.first() else { return Ok(()) };
+    let mut refused = None;
+    for path in candidates(name, &process.env) {
+        match access(&path, Access::EXEC_OK) {
+            Ok(()) => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(errno) => {
+                refused.get_or_insert((path, errno));
+            }
         }
     }
+    Err(match refused {
+        Some((path, errno)) => explain(&path, errno),
+        None => not_found(name),
+    })
+}
+
+fn not_found(name: &CStr) -> Error {
+    let name = name.to_string_lossy();
+    let error = match name.contains('/') {
+        true => Error::os(format!("exec: \"{name}\": stat {name}"), Errno::NOENT),
+        false => Error::new(format!("exec: \"{name}\": executable file not found in $PATH")),
+    };
+    error.exit_code(EXIT_NOT_FOUND)
 }
 
 /// Executes servin-init from its sealed file, with the process as its charge. Returns only on failure.

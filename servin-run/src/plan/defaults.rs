@@ -121,7 +121,7 @@ pub fn config(request: Request) -> Result<spec::Config> {
     let held = if request.user.uid == 0 { names.clone() } else { Vec::new() };
     let strings = |paths: &[&str]| paths.iter().map(ToString::to_string).collect();
     Ok(spec::Config {
-        oci_version: "1.3.0".into(),
+        oci_version: spec::VERSION.into(),
         process: Some(spec::Process {
             terminal: Some(request.terminal),
             user: request.user,

@@ -46,8 +46,14 @@ pub enum Step {
     },
     /// Open the container's terminal, and show it as /dev/console.
     Console,
+    /// Open a terminal for a process that comes later.
+    Terminal,
     /// Write a kernel parameter.
     Sysctl(Sysctl),
+    /// Run the hooks of the runtime's namespaces: `prestart`, then `createRuntime`.
+    RuntimeHooks,
+    /// Run the hooks `createContainer`.
+    ContainerHooks,
     /// Make the root file system `/` by pivot_root(2), or as in [`Step::MoveRoot`] where that cannot be.
     SwitchRoot,
     /// Make the root file system `/` by moving its mount there.
@@ -65,6 +71,9 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Step::Terminal => f.write_str("open a terminal"),
+            Step::RuntimeHooks => f.write_str("run the hooks prestart and createRuntime"),
+            Step::ContainerHooks => f.write_str("run the hooks createContainer"),
             Step::Loopback => f.write_str("bring the loopback interface up"),
             Step::Hostname(name) => write!(f, "set the host name {name}"),
             Step::Domainname(name) => write!(f, "set the domain name {name}"),

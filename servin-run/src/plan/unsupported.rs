@@ -2,7 +2,6 @@
 //! limit or a filter that was asked for would be worse than none.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::error::{Error, Result};
 use crate::spec;
@@ -11,8 +10,6 @@ use crate::spec;
 pub fn refuse(config: &spec::Config) -> Result<()> {
     let linux = config.linux.as_ref();
     let process = config.process.as_ref();
-    let hooks = config.hooks.as_ref();
-    let given = |list: Option<&Vec<spec::Hook>>| list.is_some_and(|hooks| !hooks.is_empty());
     let label = |label: Option<&String>| label.is_some_and(|label| !label.is_empty());
     #[rustfmt::skip]
     let fields = [
@@ -24,12 +21,6 @@ pub fn refuse(config: &spec::Config) -> Result<()> {
         ("linux.mountLabel", label(linux.and_then(|l| l.mount_label.as_ref()))),
         ("process.apparmorProfile", label(process.and_then(|p| p.apparmor_profile.as_ref()))),
         ("process.selinuxLabel", label(process.and_then(|p| p.selinux_label.as_ref()))),
-        ("hooks.prestart", given(hooks.map(|h| &h.prestart))),
-        ("hooks.createRuntime", given(hooks.map(|h| &h.create_runtime))),
-        ("hooks.createContainer", given(hooks.map(|h| &h.create_container))),
-        ("hooks.startContainer", given(hooks.map(|h| &h.start_container))),
-        ("hooks.poststart", given(hooks.map(|h| &h.poststart))),
-        ("hooks.poststop", given(hooks.map(|h| &h.poststop))),
     ];
     match fields.iter().find(|(_, given)| *given) {
         Some((field, _)) => Err(Error::new(format_args!("{field}: not supported by this version of Servin"))),

@@ -6,6 +6,9 @@
 //! specification does not know is ignored, as it demands; `null` is the same as an absent property, as Go
 //! writes it.
 
+/// The version of the specification that all this complies with.
+pub const VERSION: &str = "1.3.0";
+
 mod config;
 pub mod features;
 pub mod json;

@@ -1,10 +1,11 @@
 //! Signal masks, dispositions and descriptors.
 
 use linux_raw_sys::general::{
-    __NR_kill, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_signalfd4, O_CLOEXEC, SIG_SETMASK,
+    __NR_kill, __NR_pidfd_send_signal, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_signalfd4, O_CLOEXEC,
+    SIG_SETMASK,
 };
 use linux_raw_sys::general::{SIGKILL, SIGSTOP, kernel_sigaction};
-use rustix::fd::{AsFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::io;
 use rustix::process::Pid;
 use servin_init::syscall;
@@ -37,6 +38,13 @@ pub fn set_mask(mask: SignalSet) -> io::Result<SignalSet> {
 pub fn kill(pid: Pid, number: u32) -> io::Result<()> {
     // SAFETY: the call takes no pointers.
     unsafe { syscall!(__NR_kill, pid.as_raw_nonzero().get(), number) }.map(drop)
+}
+
+/// Sends signal `number` to the process that `process` (a pidfd) means, and never to a later one of the same pid
+/// (pidfd_send_signal(2)).
+pub fn pidfd_send_signal(process: impl AsFd, number: u32) -> io::Result<()> {
+    // SAFETY: the null pointer asks for the same siginfo as kill(2); the call takes no other.
+    unsafe { syscall!(__NR_pidfd_send_signal, process.as_fd().as_raw_fd(), number, 0, 0) }.map(drop)
 }
 
 /// Gives every signal its default disposition, so that a container does not inherit what its caller ignored

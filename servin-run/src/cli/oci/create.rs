@@ -1,0 +1,158 @@
+//! `create` and `run`: from a bundle to a process.
+
+use alloc::string::String;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use super::{Session, absolute, host, id, options, print};
+use crate::cli::arguments::{Command, Flag, Given, Group, flag};
+use crate::cli::output;
+use crate::container::creation::{self, Created, Request};
+use crate::container::directory::Root;
+use crate::container::removal;
+use crate::error::{Error, Result, Step};
+use crate::fs::read_to_end;
+use crate::plan;
+use crate::spec::{self, Config};
+use crate::supervise::foreground;
+
+const FLAGS: &[Flag] = &[
+    flag("bundle", Some('b'), Some("DIR"), "the directory of config.json (default: here)"),
+    flag("console-socket", None, Some("SOCKET"), "send the terminal's master side there"),
+    flag("pid-file", None, Some("FILE"), "write the pid there"),
+    flag("preserve-fds", None, Some("N"), "pass N more descriptors than three on"),
+    flag("no-pivot", None, None, "move the root instead of pivot_root, for an initramfs"),
+    flag("no-new-keyring", None, None, "share our session keyring"),
+    flag("plan", None, None, "print what would be done, and do nothing"),
+    flag("trace", None, None, "print each step with its microseconds"),
+    flag("help", Some('h'), None, "print this"),
+];
+
+const CREATE: Command = Command {
+    name: "servin-run create",
+    usage: "[FLAGS] ID",
+    about: "Create a container from a bundle; its process waits for `start`.",
+    groups: &[Group("Flags", FLAGS)],
+    last_word: usize::MAX,
+};
+
+const RUN: Command = Command {
+    name: "servin-run run",
+    usage: "[FLAGS] ID",
+    about: "Create and start a container from a bundle, and wait for its process.",
+    groups: &[
+        Group(
+            "Running",
+            &[
+                flag("detach", Some('d'), None, "return when the program has been executed"),
+                flag("keep", None, None, "do not delete the container when it has ended"),
+                flag("no-subreaper", None, None, "accepted: orphans are never ours"),
+            ],
+        ),
+        Group("Flags", FLAGS),
+    ],
+    last_word: usize::MAX,
+};
+
+/// `create`.
+pub fn create(session: &Session, arguments: &[&str]) -> Result<i32> {
+    let Some(given) = session.parse(&CREATE, arguments)? else { return Ok(0) };
+    let id = id(&CREATE, &given)?;
+    make(session, &given, id, true, true).map(|_| 0)
+}
+
+/// `run`.
+pub fn run(session: &Session, arguments: &[&str]) -> Result<i32> {
+    let Some(given) = session.parse(&RUN, arguments)? else { return Ok(0) };
+    let id = id(&RUN, &given)?;
+    let detach = given.switch("detach", false);
+    let Some(created) = make(session, &given, id, false, detach)? else { return Ok(0) };
+    let Created { directory, lock, running, .. } = created;
+    drop((lock, directory));
+    if detach {
+        return Ok(0);
+    }
+    let code = foreground::attend(running, true);
+    if !given.switch("keep", false) {
+        removal::delete(session.root()?.as_ref(), id, true, output::warning)?;
+    }
+    code
+}
+
+/// What both do; `None` when only the plan was asked for, which is then printed.
+fn make(session: &Session, given: &Given, id: &str, wait: bool, detach: bool) -> Result<Option<Created>> {
+    creation::validate_id(id)?;
+    let only_plan = given.switch("plan", false);
+    if !only_plan {
+        session.become_sealed()?;
+    }
+    let bundle = absolute(given.value("bundle").unwrap_or("."))?;
+    let text = read_config(&bundle)?;
+    let mut config: Config = spec::parse(&text, "config.json")?;
+    pass_sockets_on(session, &mut config);
+    let plan = plan::plan(&config, &bundle, host(given.switch("no-pivot", false)))
+        .map_err(|error| error.within("config.json"))?;
+    if only_plan {
+        return print(&plan).map(|_| None);
+    }
+    let console_socket = given.value("console-socket");
+    check_console(plan.process.terminal.is_some(), console_socket, detach)?;
+    let request = Request {
+        id,
+        bundle: &bundle,
+        text: &text,
+        config: &config,
+        plan: &plan,
+        owner: owner(),
+        pid_file: given.value("pid-file"),
+        console_socket,
+        wait,
+    };
+    let keyring = (!given.switch("no-new-keyring", false)).then(|| alloc::format!("_ses.{id}"));
+    let mut options = options(given.switch("trace", false));
+    options.keyring = keyring;
+    let root = Root::make(&session.globals.root)?;
+    creation::create(&root, &request, options).map(Some)
+}
+
+/// A terminal that nobody takes would hang its program up.
+pub fn check_console(terminal: bool, socket: Option<&str>, detach: bool) -> Result<()> {
+    match (terminal, socket.is_some()) {
+        (true, false) if detach => {
+            Err(Error::new("process.terminal: it needs --console-socket where nobody stays with it"))
+        }
+        (false, true) => Err(Error::new("--console-socket: process.terminal is not true")),
+        (true, true) if !detach => Err(Error::new("--console-socket: needs --detach")),
+        _ => Ok(()),
+    }
+}
+
+/// Tells the program of the sockets that a service manager passes on (sd_listen_fds(3)).
+fn pass_sockets_on(session: &Session, config: &mut Config) {
+    let count = session.listening_descriptors();
+    if count > 0
+        && let Some(process) = &mut config.process
+    {
+        process.env.extend([alloc::format!("LISTEN_FDS={count}"), "LISTEN_PID=1".into()]);
+    }
+}
+
+fn read_config(bundle: &str) -> Result<String> {
+    let path = alloc::format!("{bundle}/config.json");
+    let file = openat(CWD, path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .step(|| alloc::format!("open {path}"))?;
+    let text = read_to_end(&file).step(|| alloc::format!("read {path}"))?;
+    String::from_utf8(text).map_err(|_| Error::new("config.json: not UTF-8"))
+}
+
+/// The name of the user who calls, or the number where the host has no name for it.
+fn owner() -> String {
+    let uid = alloc::format!("{}", rustix::process::geteuid());
+    let passwd = crate::container::process::read("/etc/passwd").unwrap_or_default();
+    let entry = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1) == Some(uid.as_str())).then_some(name)
+    });
+    entry.map_or(uid.clone(), String::from)
+}

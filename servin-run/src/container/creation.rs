@@ -1,0 +1,142 @@
+//! `create` and the first half of `run`: from a bundle to a process that is ready to execute its program.
+
+use alloc::string::String;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::CWD;
+use rustix::process::Pid;
+
+use super::directory::{Directory, Lock, Root, write_whole};
+use super::process::Identity;
+use super::record::{self, Record, START};
+use super::{removal, time};
+use crate::error::{Error, Result, Step};
+use crate::launch::channel::{self, Listener};
+use crate::launch::{self, Running, Watch};
+use crate::plan::Plan;
+use crate::spec::Config;
+
+/// A container to be made.
+pub struct Request<'r> {
+    /// Its id, known to be a good one.
+    pub id: &'r str,
+    /// The bundle's absolute path.
+    pub bundle: &'r str,
+    /// The text of its config.json,
+    pub text: &'r str,
+    /// what is in it,
+    pub config: &'r Config,
+    /// and what follows from that.
+    pub plan: &'r Plan,
+    /// The user who asks for it.
+    pub owner: String,
+    /// A file that gets the pid.
+    pub pid_file: Option<&'r str>,
+    /// A socket that gets the master side of the terminal.
+    pub console_socket: Option<&'r str>,
+    /// The process waits for `start`.
+    pub wait: bool,
+}
+
+/// A container that was made.
+pub struct Created {
+    /// Where it is kept.
+    pub directory: Directory,
+    /// What is kept.
+    pub record: Record,
+    /// Given back by whoever has no more to do with it.
+    pub lock: Lock,
+    /// Its process, our child.
+    pub running: Running,
+}
+
+/// Makes the container. After a failure nothing of it is left.
+pub fn create(root: &Root, request: &Request, mut options: launch::Options) -> Result<Created> {
+    let (directory, lock) = root.create(request.id)?;
+    let config = request.config;
+    let rootfs = config.root.as_ref().map_or("", |root| root.path.as_str());
+    let record = Record {
+        bundle: request.bundle.into(),
+        rootfs: crate::plan::below(request.bundle, rootfs),
+        created: time::now(),
+        owner: request.owner.clone(),
+        ..Record::default()
+    };
+    let mut creation = Creation { request, directory: &directory, record, born: false };
+    let launched = creation.launch(&mut options);
+    let Creation { record, born, .. } = creation;
+    match launched {
+        Ok(running) => Ok(Created { directory, record, lock, running }),
+        Err(error) => {
+            let hooks = if born { request.plan.hooks.poststop.as_slice() } else { &[] };
+            let state = record.state(request.id, config.annotations.clone());
+            removal::clean_up(&directory, &record, hooks, state, options.warn);
+            Err(error)
+        }
+    }
+}
+
+/// A creation under way.
+struct Creation<'c> {
+    request: &'c Request<'c>,
+    directory: &'c Directory,
+    record: Record,
+    /// There was a process, and hooks may have run.
+    born: bool,
+}
+
+impl Creation<'_> {
+    fn launch(&mut self, options: &mut launch::Options) -> Result<Running> {
+        let request = self.request;
+        record::save_config(self.directory, request.text)?;
+        self.record.save(self.directory)?;
+        options.state = self.record.state(request.id, request.config.annotations.clone());
+        if request.wait {
+            let listener = Listener::new(&self.directory.socket(START));
+            options.listener = Some(listener.step(|| "listen for start")?);
+        }
+        launch::launch(request.plan, options, self)
+    }
+}
+
+impl Watch for Creation<'_> {
+    fn born(&mut self, _pid: Pid) -> Result<()> {
+        self.born = true;
+        Ok(())
+    }
+
+    fn ready(&mut self, pid: Pid, terminal: Option<&OwnedFd>) -> Result<()> {
+        self.record.set_process(Identity::of(pid)?);
+        self.record.save(self.directory)?;
+        announce(pid, terminal, self.request.pid_file, self.request.console_socket)
+    }
+}
+
+/// Tells the engine of a new process: its terminal goes through the socket, its pid into the file.
+pub fn announce(
+    pid: Pid,
+    terminal: Option<&OwnedFd>,
+    pid_file: Option<&str>,
+    console_socket: Option<&str>,
+) -> Result<()> {
+    if let (Some(terminal), Some(path)) = (terminal, console_socket) {
+        channel::send_terminal(path, terminal.as_fd())
+            .step(|| alloc::format!("send the terminal to the console socket {path}"))?;
+    }
+    match pid_file {
+        Some(path) => write_whole(CWD, path, &alloc::format!("{pid}"))
+            .step(|| alloc::format!("write the pid file {path}")),
+        None => Ok(()),
+    }
+}
+
+/// runc's rule: letters, digits and `+-._`, at most 1024 of them, and no path.
+pub fn validate_id(id: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
+    match !id.is_empty() && id.len() <= 1024 && id.bytes().all(allowed) && id != "." && id != ".." {
+        true => Ok(()),
+        false => Err(Error::new(format_args!(
+            "invalid container ID \"{id}\": letters, digits and +-._ are allowed"
+        ))),
+    }
+}

@@ -1,0 +1,205 @@
+//! The directory of all containers, and in it one a container: its record, its configuration, its lock.
+//!
+//! Files appear whole (they are renamed into place), so reading takes no lock. Who changes a container holds the
+//! lock on its directory (flock(2)), which the kernel takes back from whoever is killed.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, FlockOperation, OFlags, flock, fstat, mkdirat, renameat, unlinkat,
+};
+use rustix::io::{self, Errno};
+
+use crate::error::{Error, Result, Step};
+use crate::fs::copy::write_all;
+use crate::fs::descriptors::path_of;
+use crate::fs::read_to_end;
+use crate::image::copy::{DIRECTORY, make_directory, open_at, remove_tree};
+
+/// Where all containers of one user are.
+pub struct Root {
+    path: String,
+    all: OwnedFd,
+}
+
+impl Root {
+    /// Opens it, making what is missing.
+    pub fn make(path: &str) -> Result<Root> {
+        let explain = |errno| {
+            let error = Error::os(format!("make the directory {path}"), errno);
+            error.hint("--root DIR or SERVIN_ROOT moves it")
+        };
+        for (end, _) in path.match_indices('/').filter(|(end, _)| *end > 0) {
+            make_directory(CWD, path.get(..end).unwrap_or_default(), 0o755).map_err(explain)?;
+        }
+        make_directory(CWD, path, 0o700).map_err(explain)?;
+        let all = open_at(CWD, path, DIRECTORY).map_err(explain)?;
+        Ok(Root { path: path.into(), all })
+    }
+
+    /// Opens it; `None` where there is none, and so no container.
+    pub fn open(path: &str) -> Result<Option<Root>> {
+        match open_at(CWD, path, DIRECTORY) {
+            Ok(all) => Ok(Some(Root { path: path.into(), all })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::os(format!("open {path}"), errno)),
+        }
+    }
+
+    /// The containers' ids, sorted.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        let step = || format!("list {}", self.path);
+        let mut ids = Vec::new();
+        for entry in Dir::read_from(&self.all).step(step)? {
+            let entry = entry.step(step)?;
+            if let Ok(name) = entry.file_name().to_str()
+                && !name.starts_with('.')
+                && entry.file_type() == FileType::Directory
+            {
+                ids.push(String::from(name));
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// Makes the directory of a new container and locks it.
+    pub fn create(&self, id: &str) -> Result<(Directory, Lock)> {
+        match mkdirat(&self.all, id, rustix::fs::Mode::RWXU) {
+            Err(Errno::EXIST) => {
+                return Err(Error::new(format_args!("container with id \"{id}\" already exists")));
+            }
+            other => other.step(|| format!("make {}/{id}", self.path))?,
+        }
+        let directory = self.find(id)?.ok_or_else(|| super::does_not_exist(id))?;
+        let lock = directory.lock()?;
+        Ok((directory, lock))
+    }
+
+    /// The directory of a container, if there is one.
+    pub fn find(&self, id: &str) -> Result<Option<Directory>> {
+        let all = io::fcntl_dupfd_cloexec(&self.all, 3).step(|| "copy a descriptor")?;
+        match open_at(self.all.as_fd(), id, DIRECTORY) {
+            Ok(own) => Ok(Some(Directory { id: id.into(), path: format!("{}/{id}", self.path), all, own })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::os(format!("open {}/{id}", self.path), errno)),
+        }
+    }
+}
+
+/// The directory of one container.
+pub struct Directory {
+    id: String,
+    path: String,
+    all: OwnedFd,
+    own: OwnedFd,
+}
+
+/// Held by whoever changes the container; given back when dropped, whoever has inherited the descriptor.
+pub struct Lock(OwnedFd);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+impl Directory {
+    /// The container's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A path of a file in it that is short enough for a socket's address, as long as this lives.
+    pub fn socket(&self, name: &str) -> String {
+        format!("{}/{name}", path_of(&self.own))
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
+    }
+
+    /// Waits for the lock. That the directory was removed meanwhile is an error.
+    pub fn lock(&self) -> Result<Lock> {
+        let lock = self.lock_by(FlockOperation::LockExclusive)?;
+        lock.ok_or_else(|| Error::os(format!("lock {}", self.path), Errno::WOULDBLOCK))
+    }
+
+    /// Whether a command is at work on the container.
+    pub fn is_locked(&self) -> Result<bool> {
+        self.lock_by(FlockOperation::NonBlockingLockExclusive).map(|lock| lock.is_none())
+    }
+
+    fn lock_by(&self, operation: FlockOperation) -> Result<Option<Lock>> {
+        let step = || format!("lock {}", self.path);
+        // A description of its own: what is locked through it is not unlocked by another Lock's end.
+        let own = open_at(self.own.as_fd(), ".", DIRECTORY).or_else(|errno| match errno {
+            Errno::NOENT => Err(super::does_not_exist(&self.id)),
+            errno => Err(Error::os(step(), errno)),
+        })?;
+        match io::retry_on_intr(|| flock(&own, operation)) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(errno) => return Err(Error::os(step(), errno)),
+        }
+        match fstat(&own).step(step)?.st_nlink {
+            0 => Err(super::does_not_exist(&self.id)),
+            _ => Ok(Some(Lock(own))),
+        }
+    }
+
+    /// A file's text; `None` where there is none.
+    pub fn read(&self, name: &str) -> Result<Option<String>> {
+        let step = || format!("read {}/{name}", self.path);
+        let file = match open_at(self.own.as_fd(), name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+        {
+            Err(Errno::NOENT) => return Ok(None),
+            file => file.step(step)?,
+        };
+        let bytes = read_to_end(&file).step(step)?;
+        String::from_utf8(bytes).map(Some).map_err(|_| Error::new(format_args!("{}: not UTF-8", step())))
+    }
+
+    /// Writes a file as a whole.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        write_whole(self.own.as_fd(), name, text).step(|| format!("write {}/{name}", self.path))
+    }
+
+    /// Whether there is a file of that name.
+    pub fn has(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.own, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Removes a file; it is no error that there is none.
+    pub fn remove_file(&self, name: &str) -> Result<()> {
+        match unlinkat(&self.own, name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            other => other.step(|| format!("remove {}/{name}", self.path)),
+        }
+    }
+
+    /// Removes it with all that is in it. Who calls this holds the lock.
+    pub fn remove(&self) -> Result<()> {
+        remove_tree(self.all.as_fd(), &self.id).step(|| format!("remove {}", self.path))
+    }
+}
+
+/// Writes `name` below `parent` so that whoever reads it sees all or nothing of it.
+pub fn write_whole(parent: rustix::fd::BorrowedFd<'_>, name: &str, text: &str) -> io::Result<()> {
+    const NEW: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::TRUNC).union(OFlags::CLOEXEC);
+    let (folder, last) = name.rsplit_once('/').map_or(("", name), |(folder, last)| (folder, last));
+    let slash = if name.contains('/') { "/" } else { "" };
+    let new = format!("{folder}{slash}.{last}.{}", rustix::process::getpid());
+    let file = open_at(parent, &new, NEW | OFlags::NOFOLLOW)?;
+    let written = rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o644))
+        .and_then(|()| write_all(file.as_fd(), text.as_bytes()))
+        .and_then(|()| renameat(parent, &*new, parent, name));
+    if written.is_err() {
+        let _ = unlinkat(parent, &*new, AtFlags::empty());
+    }
+    written
+}

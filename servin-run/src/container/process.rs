@@ -1,0 +1,124 @@
+//! A process that another command of ours has started: found again by its pid and the time of its start, so that
+//! a pid which the kernel has given to another process since is never taken for it.
+
+use alloc::format;
+use alloc::string::String;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::{self, Errno};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::error::{Error, Result, Step};
+use crate::fs::read_to_end;
+use crate::sys::signal::pidfd_send_signal;
+
+/// What tells a process from all others of this host, since it was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The pid, as we see it.
+    pub pid: Pid,
+    /// When it started, in clock ticks after the host (proc_pid_stat(5), field 22).
+    pub start: u64,
+    /// Which start of the host that was.
+    pub boot: String,
+}
+
+/// A process that was alive when it was looked for; the descriptor means it whatever becomes of its pid.
+pub struct Alive {
+    /// The pid, as we see it.
+    pub pid: Pid,
+    descriptor: OwnedFd,
+}
+
+impl Identity {
+    /// Of a process that cannot be gone: a child that was not waited for.
+    pub fn of(pid: Pid) -> Result<Identity> {
+        let (_, start) =
+            status(pid).ok_or_else(|| Error::new(format_args!("the process {pid} has ended")))?;
+        Ok(Identity { pid, start, boot: boot() })
+    }
+
+    /// Finds the process, unless it has ended; one that only waits to be waited for has.
+    pub fn find(&self) -> Result<Option<Alive>> {
+        let descriptor = match pidfd_open(self.pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Ok(None),
+            other => other.step(|| format!("open the process {}", self.pid))?,
+        };
+        // In this order: the descriptor is of the process whose start is read, or of one that has ended.
+        match status(self.pid) {
+            Some((state, start)) if start == self.start && !b"ZX".contains(&state) && boot() == self.boot => {
+                Ok(Some(Alive { pid: self.pid, descriptor }))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Alive {
+    /// Sends a signal; `None` when the process has ended.
+    pub fn signal(&self, number: u32) -> Result<Option<()>> {
+        match pidfd_send_signal(&self.descriptor, number) {
+            Err(Errno::SRCH) => Ok(None),
+            other => other.step(|| format!("send signal {number} to the process {}", self.pid)).map(Some),
+        }
+    }
+
+    /// Whether it ends within as many milliseconds.
+    pub fn ends_within(&self, milliseconds: u32) -> bool {
+        let limit = Timespec {
+            tv_sec: (milliseconds / 1000).into(),
+            tv_nsec: (milliseconds % 1000 * 1_000_000).into(),
+        };
+        let mut ready = [PollFd::new(&self.descriptor, PollFlags::IN)];
+        matches!(io::retry_on_intr(|| poll(&mut ready, Some(&limit))), Ok(1..))
+    }
+}
+
+impl AsFd for Alive {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// The state's letter and the start of a process.
+fn status(pid: Pid) -> Option<(u8, u64)> {
+    let text = read(&format!("/proc/{pid}/stat"))?;
+    // The name in brackets may hold anything, brackets too.
+    let (_, fields) = text.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    let state = *fields.next()?.as_bytes().first()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
+}
+
+/// What the kernel calls its present run; empty where it does not say.
+fn boot() -> String {
+    let id = read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    String::from(id.trim_end())
+}
+
+/// The text of a file of /proc.
+pub fn read(path: &str) -> Option<String> {
+    let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    String::from_utf8(read_to_end(&file).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_itself_and_no_other_and_gone_when_it_ended() {
+        let own = Identity::of(rustix::process::getpid()).expect("our own");
+        assert!(own.find().expect("looked for").is_some());
+        assert!(Identity { start: own.start + 1, ..own.clone() }.find().expect("looked for").is_none());
+        assert!(Identity { boot: "another".into(), ..own }.find().expect("looked for").is_none());
+        let mut child = std::process::Command::new("true").spawn().expect("a process");
+        let pid = Pid::from_raw(child.id() as i32).expect("a pid");
+        let identity = Identity::of(pid).expect("not waited for");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert!(identity.find().expect("looked for").is_none(), "a zombie");
+        child.wait().expect("waited for");
+    }
+}

@@ -1,0 +1,138 @@
+//! What is kept of a container on disk, and what follows from that and from the kernel: its state.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use rustix::process::Pid;
+
+use super::directory::Directory;
+use super::process::{Alive, Identity};
+use crate::error::{Error, Result};
+use crate::spec::json::object;
+use crate::spec::{self, Config, State, Status};
+
+/// The file of the record.
+const RECORD: &str = "state.json";
+/// The configuration, as it was in the bundle when the container was created.
+const CONFIG: &str = "config.json";
+/// The socket on which the container's process waits for `start`; while it has this name, nobody has called that.
+pub const START: &str = "start";
+
+object! {
+    /// What cannot be derived from the host.
+    pub struct Record {
+        /// The bundle's absolute path.
+        "bundle" => bundle: String,
+        /// The root file system's absolute path.
+        "rootfs" => rootfs: String,
+        /// When it was created, as RFC 3339.
+        "created" => created: String,
+        /// The name of the user who did.
+        "owner" => owner: String,
+        /// The pid of its process, once that was set up.
+        "pid" => pid: Option<i32>,
+        /// With it: when that process started.
+        "start" => start: Option<u64>,
+        /// With it: the host's boot id.
+        "boot" => boot: Option<String>,
+        /// The cgroup below the mount of the unified hierarchy, where it has one.
+        "cgroup" => cgroup: Option<String>,
+    }
+}
+
+impl Record {
+    /// Reads a container's record; `None` where it was killed before it had one.
+    pub fn load(directory: &Directory) -> Result<Option<Record>> {
+        match directory.read(RECORD)? {
+            Some(text) => spec::parse(&text, &directory.file(RECORD)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes it.
+    pub fn save(&self, directory: &Directory) -> Result<()> {
+        directory.write(RECORD, &spec::to_json(self))
+    }
+
+    /// Notes which process is the container's.
+    pub fn set_process(&mut self, identity: Identity) {
+        self.pid = Some(identity.pid.as_raw_nonzero().get());
+        self.start = Some(identity.start);
+        self.boot = Some(identity.boot);
+    }
+
+    /// The process, unless it has ended or there never was one.
+    pub fn process(&self) -> Result<Option<Alive>> {
+        match (self.pid.and_then(Pid::from_raw), self.start, &self.boot) {
+            (Some(pid), Some(start), Some(boot)) => Identity { pid, start, boot: boot.clone() }.find(),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Keeps the configuration for the commands to come.
+pub fn save_config(directory: &Directory, text: &str) -> Result<()> {
+    directory.write(CONFIG, text)
+}
+
+/// The configuration that a container was created with.
+pub fn load_config(directory: &Directory) -> Result<Config> {
+    let path = directory.file(CONFIG);
+    match directory.read(CONFIG)? {
+        Some(text) => spec::parse(&text, &path),
+        None => Err(Error::new(format!("{path} is missing: the container was never wholly created"))),
+    }
+}
+
+/// A container as it is now.
+pub struct Container {
+    /// Where it is kept.
+    pub directory: Directory,
+    /// What is kept.
+    pub record: Record,
+    /// Its process, unless it has ended.
+    pub process: Option<Alive>,
+    /// Where in its life it is.
+    pub status: Status,
+}
+
+impl Container {
+    /// Looks at the container in `directory`.
+    pub fn look(directory: Directory) -> Result<Container> {
+        let record = Record::load(&directory)?.unwrap_or_default();
+        let process = record.process()?;
+        let status = match &process {
+            // Somebody is still creating it, or was killed doing so.
+            None if record.pid.is_none() && directory.is_locked()? => Status::Creating,
+            None => Status::Stopped,
+            Some(_) if directory.has(START) => Status::Created,
+            Some(_) => Status::Running,
+        };
+        Ok(Container { directory, record, process, status })
+    }
+
+    /// Its state, as `state` prints it and hooks read it.
+    pub fn state(&self) -> State {
+        let config = load_config(&self.directory).unwrap_or_default();
+        let pid = self.process.as_ref().map_or(0, |process| process.pid.as_raw_nonzero().get());
+        let annotations = config.annotations;
+        State { pid: Some(pid), status: self.status, ..self.record.state(self.directory.id(), annotations) }
+    }
+}
+
+impl Record {
+    /// The part of the state that does not change.
+    pub fn state(&self, id: &str, annotations: alloc::vec::Vec<(String, String)>) -> State {
+        State {
+            oci_version: spec::VERSION.to_string(),
+            id: id.into(),
+            pid: None,
+            status: Status::Creating,
+            bundle: self.bundle.clone(),
+            rootfs: Some(self.rootfs.clone()),
+            created: Some(self.created.clone()),
+            annotations,
+            owner: Some(self.owner.clone()),
+        }
+    }
+}
