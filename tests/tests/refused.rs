@@ -37,12 +37,6 @@ const LATER: &[Bad] = &[
     ("/linux/mountLabel",                    || json!("system_u:object_r:svirt_sandbox_file_t:s0"),                     "mountLabel"),
     ("/process/apparmorProfile",             || json!("docker-default"),                                                "apparmorProfile"),
     ("/process/selinuxLabel",                || json!("system_u:system_r:svirt_lxc_net_t:s0"),                          "selinuxLabel"),
-    ("/hooks/prestart",                      || json!([{ "path": "/bin/true" }]),                                       "hooks"),
-    ("/hooks/createRuntime",                 || json!([{ "path": "/bin/true" }]),                                       "hooks"),
-    ("/hooks/createContainer",               || json!([{ "path": "/bin/true" }]),                                       "hooks"),
-    ("/hooks/startContainer",                || json!([{ "path": "/bin/true" }]),                                       "hooks"),
-    ("/hooks/poststart",                     || json!([{ "path": "/bin/true" }]),                                       "hooks"),
-    ("/hooks/poststop",                      || json!([{ "path": "/bin/true" }]),                                       "hooks"),
 ];
 
 #[test]

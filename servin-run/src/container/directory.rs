@@ -137,9 +137,9 @@ impl Directory {
     fn lock_by(&self, operation: FlockOperation) -> Result<Option<Lock>> {
         let step = || format!("lock {}", self.path);
         // A description of its own: what is locked through it is not unlocked by another Lock's end.
-        let own = open_at(self.own.as_fd(), ".", DIRECTORY).or_else(|errno| match errno {
-            Errno::NOENT => Err(super::does_not_exist(&self.id)),
-            errno => Err(Error::os(step(), errno)),
+        let own = open_at(self.own.as_fd(), ".", DIRECTORY).map_err(|errno| match errno {
+            Errno::NOENT => super::does_not_exist(&self.id),
+            errno => Error::os(step(), errno),
         })?;
         match io::retry_on_intr(|| flock(&own, operation)) {
             Ok(()) => {}

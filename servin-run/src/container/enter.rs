@@ -1,10 +1,12 @@
 //! `exec`: one more process in a container that runs.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::stat;
+use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::creation::announce;
@@ -39,37 +41,55 @@ pub fn enter(container: &Container, request: &Request, options: launch::Options)
     }
     let config = load_config(&container.directory)?;
     let linux = config.linux.unwrap_or_default();
-    let planned = plan(&request.process, &linux)?;
-    let kinds = separate_kinds(process.pid, &linux);
-    let options = launch::Options { enter: Some((process.as_fd(), kinds)), ..options };
-    launch::launch(&planned, &options, &mut Entry { request })
+    let planned = plan(&request.process, process.pid, &linux)?;
+    let entry = &mut Entry { request };
+    let descriptor = process.descriptor.as_ref().map(AsFd::as_fd);
+    let mut options =
+        launch::Options { enter: descriptor.map(|process| (process, kinds(&planned))), ..options };
+    match launch::launch(&planned, &options, entry) {
+        // Before Linux 5.8 no namespace is joined by such a descriptor: one by one then, by their paths.
+        Err(error) if error.errno() == Some(Errno::INVAL) && options.enter.is_some() => {
+            options.enter = None;
+            launch::launch(&planned, &options, entry)
+        }
+        other => other,
+    }
 }
 
 /// There is little to set up: the container is there.
-fn plan(process: &spec::Process, linux: &spec::Linux) -> Result<Plan> {
+fn plan(process: &spec::Process, pid: Pid, linux: &spec::Linux) -> Result<Plan> {
     let process = plan::process::plan(process, linux, false)?;
     let steps: Vec<Step> = process.terminal.iter().map(|_| Step::Terminal).collect();
-    // By kind alone, to know whether there is a user namespace.
-    let joined = linux.namespaces.iter().map(|namespace| (namespace.kind, String::new())).collect();
+    let mut joined: Vec<(NamespaceKind, String)> = Vec::new();
+    // The one that gives the rights for the others first.
+    for (kind, file) in [
+        (NamespaceKind::User, "user"),
+        (NamespaceKind::Cgroup, "cgroup"),
+        (NamespaceKind::Ipc, "ipc"),
+        (NamespaceKind::Uts, "uts"),
+        (NamespaceKind::Network, "net"),
+        (NamespaceKind::Pid, "pid"),
+        (NamespaceKind::Time, "time"),
+        (NamespaceKind::Mount, "mnt"),
+    ] {
+        let path = format!("/proc/{pid}/ns/{file}");
+        let listed = linux.namespaces.iter().any(|namespace| namespace.kind == kind);
+        // Nobody can join the user namespace that he is in (setns(2), EINVAL).
+        if listed && (kind != NamespaceKind::User || !is_ours(&path)) {
+            joined.push((kind, path));
+        }
+    }
     let namespaces = Namespaces { joined, ..Namespaces::default() };
     Ok(Plan { namespaces, steps, process, init: false, hooks: spec::Hooks::default() })
 }
 
-/// The kinds of namespaces in which the container is not in ours: a process cannot join the user namespace that it
-/// is in (setns(2), EINVAL).
-fn separate_kinds(pid: Pid, linux: &spec::Linux) -> CloneFlags {
-    let mut kinds = CloneFlags::empty();
-    for namespace in &linux.namespaces {
-        if namespace.kind == NamespaceKind::User {
-            let of =
-                |process: &str| stat(alloc::format!("/proc/{process}/ns/user")).map(|s| (s.st_dev, s.st_ino));
-            if of(&alloc::format!("{pid}")) == of("self") {
-                continue;
-            }
-        }
-        kinds |= namespaces::flag(namespace.kind);
-    }
-    kinds
+fn kinds(plan: &Plan) -> CloneFlags {
+    plan.namespaces.joined.iter().map(|(kind, _)| namespaces::flag(*kind)).collect()
+}
+
+fn is_ours(path: &str) -> bool {
+    let same = |path: &str| stat(path).map(|stat| (stat.st_dev, stat.st_ino));
+    same(path) == same("/proc/self/ns/user")
 }
 
 /// An `exec` under way.

@@ -5,14 +5,15 @@ use alloc::format;
 use alloc::string::String;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{self, Errno};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::thread::nanosleep;
 
 use crate::error::{Error, Result, Step};
 use crate::fs::read_to_end;
-use crate::sys::signal::pidfd_send_signal;
+use crate::sys::signal::{kill, pidfd_send_signal};
 
 /// What tells a process from all others of this host, since it was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,8 @@ pub struct Identity {
 pub struct Alive {
     /// The pid, as we see it.
     pub pid: Pid,
-    descriptor: OwnedFd,
+    /// None before Linux 5.3.
+    pub descriptor: Option<OwnedFd>,
 }
 
 impl Identity {
@@ -44,7 +46,8 @@ impl Identity {
     pub fn find(&self) -> Result<Option<Alive>> {
         let descriptor = match pidfd_open(self.pid, PidfdFlags::empty()) {
             Err(Errno::SRCH) => return Ok(None),
-            other => other.step(|| format!("open the process {}", self.pid))?,
+            Err(Errno::NOSYS) => None,
+            other => Some(other.step(|| format!("open the process {}", self.pid))?),
         };
         // In this order: the descriptor is of the process whose start is read, or of one that has ended.
         match status(self.pid) {
@@ -59,7 +62,11 @@ impl Identity {
 impl Alive {
     /// Sends a signal; `None` when the process has ended.
     pub fn signal(&self, number: u32) -> Result<Option<()>> {
-        match pidfd_send_signal(&self.descriptor, number) {
+        let sent = match &self.descriptor {
+            Some(descriptor) => pidfd_send_signal(descriptor, number),
+            None => kill(self.pid, number),
+        };
+        match sent {
             Err(Errno::SRCH) => Ok(None),
             other => other.step(|| format!("send signal {number} to the process {}", self.pid)).map(Some),
         }
@@ -67,18 +74,22 @@ impl Alive {
 
     /// Whether it ends within as many milliseconds.
     pub fn ends_within(&self, milliseconds: u32) -> bool {
-        let limit = Timespec {
+        let time = |milliseconds: u32| Timespec {
             tv_sec: (milliseconds / 1000).into(),
             tv_nsec: (milliseconds % 1000 * 1_000_000).into(),
         };
-        let mut ready = [PollFd::new(&self.descriptor, PollFlags::IN)];
-        matches!(io::retry_on_intr(|| poll(&mut ready, Some(&limit))), Ok(1..))
-    }
-}
-
-impl AsFd for Alive {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
+        if let Some(descriptor) = &self.descriptor {
+            let mut ready = [PollFd::new(descriptor, PollFlags::IN)];
+            return matches!(io::retry_on_intr(|| poll(&mut ready, Some(&time(milliseconds)))), Ok(1..));
+        }
+        const PAUSE: u32 = 5;
+        (0..=milliseconds / PAUSE).any(|_| {
+            let ended = status(self.pid).is_none_or(|(state, _)| b"ZX".contains(&state));
+            if !ended {
+                let _ = nanosleep(&time(PAUSE));
+            }
+            ended
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use rustix::process::Pid;
 
@@ -122,7 +123,7 @@ impl Container {
 
 impl Record {
     /// The part of the state that does not change.
-    pub fn state(&self, id: &str, annotations: alloc::vec::Vec<(String, String)>) -> State {
+    pub fn state(&self, id: &str, annotations: Vec<(String, String)>) -> State {
         State {
             oci_version: spec::VERSION.to_string(),
             id: id.into(),

@@ -219,11 +219,8 @@ impl Child<'_> {
         if let Some((process, kinds)) = enter {
             setns(&process, kinds).map_err(|errno| {
                 let error = Error::os("join the container's namespaces", errno);
-                // ESRCH: the process has ended. EINVAL: Linux before 5.8 takes no such descriptor.
                 if errno == Errno::SRCH { Error::new("container not running") } else { error }
             })?;
-            let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-            self.root = Some(root.step(|| "open the container's root")?);
         }
         for ((kind, path), namespace) in
             self.plan.namespaces.joined.iter().zip(self.prepared.namespaces.drain(..))
@@ -265,7 +262,11 @@ impl Child<'_> {
             Step::BindDevice(device) => device::bind(self.root()?, device),
             Step::Link { path, target } => device::link(self.root()?, path, target),
             Step::Console => self.open_terminal(true),
-            Step::Terminal => self.open_terminal(false),
+            Step::Terminal => {
+                let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+                self.root = Some(root.step(|| "open /")?);
+                self.open_terminal(false)
+            }
             Step::Sysctl(sysctl) => sysctl::write(sysctl),
             Step::RuntimeHooks => self.ask(&Message::Hooks),
             Step::ContainerHooks => {

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -58,10 +59,7 @@ json::object! {
 
 impl<'a> Globals<'a> {
     /// Reads them, and returns what follows: the command and its arguments.
-    pub fn read(
-        invocation: &Invocation<'a>,
-        arguments: &[&'a str],
-    ) -> Result<(Globals<'a>, alloc::vec::Vec<&'a str>)> {
+    pub fn read(invocation: &Invocation<'a>, arguments: &[&'a str]) -> Result<(Globals<'a>, Vec<&'a str>)> {
         let mut given = FLAGS.parse(arguments)?;
         let json = match given.value("log-format") {
             None | Some("text") => false,
