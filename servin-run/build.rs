@@ -3,13 +3,16 @@
 
 #[path = "../servin-init/build/link.rs"]
 mod link;
+#[path = "build/syscalls.rs"]
+mod syscall_table;
 
-use std::env;
 use std::path::PathBuf;
 use std::process::Command;
+use std::{env, fs};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=build");
     for watched in ["src", "build", "build.rs", "Cargo.toml"] {
         println!("cargo:rerun-if-changed=../servin-init/{watched}");
     }
@@ -17,6 +20,10 @@ fn main() {
 
     let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
     let target = variable("TARGET");
+    let table = PathBuf::from(variable("OUT_DIR")).join("syscalls.rs");
+    fs::write(table, syscall_table::table(&variable("CARGO_CFG_TARGET_ARCH")))
+        .expect("write the table of system calls");
+
     // A folder of its own: the outer cargo holds the lock of the usual one.
     let folder = PathBuf::from(variable("OUT_DIR")).join("init");
     let status = Command::new(variable("CARGO"))

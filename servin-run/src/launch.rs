@@ -20,7 +20,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat, stat};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
@@ -29,7 +29,8 @@ use linux_raw_sys::general::MS_SLAVE;
 use crate::error::{Error, Result, Step as _};
 use crate::plan::mounts::{IdMapping, Propagation, Source};
 use crate::plan::{Plan, Step};
-use crate::spec::{Hooks, NamespaceKind, State};
+use crate::seccomp::Listener as Listening;
+use crate::spec::{self, ContainerProcessState, Hooks, NamespaceKind, State};
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
 use crate::sys::signal::{self, SignalSet};
 use channel::{Channel, Listener, Message};
@@ -283,6 +284,7 @@ impl Conversation<'_> {
                     self.run_hooks()?;
                     go()?;
                 }
+                Message::Notify(listener) => self.hand_listener_over(&listener)?,
                 Message::Ready => {
                     watch.ready(self.process, self.terminal.as_ref())?;
                     go()?;
@@ -309,6 +311,25 @@ impl Conversation<'_> {
         let Hooks { prestart, create_runtime, .. } = &self.plan.hooks;
         hooks::run("prestart", prestart, &state, self.mask)?;
         hooks::run("createRuntime", create_runtime, &state, self.mask)
+    }
+
+    /// Who answers the filtered calls learns which container they are of (config-linux.md, "The Container Process
+    /// State").
+    fn hand_listener_over(&self, descriptor: &OwnedFd) -> Result<()> {
+        let listener = self.plan.seccomp.as_ref().and_then(|filter| filter.listener.as_ref());
+        let Some(Listening { path, metadata }) = listener else {
+            return Err(Error::new("there is nobody to answer system calls"));
+        };
+        let pid = self.process.as_raw_nonzero().get();
+        let text = spec::to_json(&ContainerProcessState {
+            oci_version: spec::VERSION.into(),
+            fds: ["seccompFd".into()].into(),
+            pid,
+            metadata: metadata.clone(),
+            state: State { pid: Some(pid), ..self.options.state.clone() },
+        });
+        channel::hand_over(path, &text, descriptor.as_fd())
+            .step(|| format!("hand the listener to {path} (linux.seccomp.listenerPath)"))
     }
 
     fn write_maps(&self) -> Result<()> {

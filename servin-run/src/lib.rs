@@ -7,6 +7,7 @@ pub mod error;
 pub mod sys;
 pub mod fs;
 pub mod spec;
+pub mod seccomp;
 pub mod plan;
 pub mod network;
 pub mod image;

@@ -27,6 +27,7 @@ use process::Process;
 pub use steps::Step;
 
 use crate::error::{Error, Result};
+use crate::seccomp::{self, Filter};
 use crate::spec::{self, NamespaceKind};
 use mounts::{Mount, Propagation, Source};
 
@@ -58,6 +59,8 @@ pub struct Plan {
     pub init: bool,
     /// Programs to run on the way.
     pub hooks: spec::Hooks,
+    /// What the process may ask of the kernel.
+    pub seccomp: Option<Filter>,
 }
 
 impl fmt::Display for Plan {
@@ -78,6 +81,9 @@ impl fmt::Display for Plan {
         }
         for step in &self.steps {
             writeln!(f, "{step}")?;
+        }
+        if let Some(filter) = &self.seccomp {
+            writeln!(f, "filter system calls by {} instructions", filter.program.len())?;
         }
         write!(f, "{}", self.process)?;
         f.write_str(if self.init { "\nunder servin-init" } else { "" })
@@ -100,6 +106,7 @@ pub fn plan(config: &spec::Config, bundle: &str, host: Host) -> Result<Plan> {
         init: annotation(config, ANNOTATION_INIT, "true")?,
         namespaces,
         hooks,
+        seccomp: linux.seccomp.as_ref().map(seccomp::compile).transpose()?,
     })
 }
 

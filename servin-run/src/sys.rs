@@ -11,4 +11,5 @@ pub mod exec;
 pub mod keyring;
 pub mod mount;
 pub mod schedule;
+pub mod seccomp;
 pub mod signal;

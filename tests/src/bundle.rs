@@ -10,9 +10,9 @@ use crate::{Finished, Report, Running, places, run, start};
 
 /// A bundle that runs the probe's report in the minimal root, until a test says otherwise.
 pub struct Bundle {
-    config: Value,
+    pub(crate) config: Value,
     directory: PathBuf,
-    id: String,
+    pub(crate) id: String,
     refused: Vec<String>,
     arguments: Vec<String>,
 }

@@ -10,6 +10,7 @@
 mod alone;
 mod bundle;
 mod leaks;
+mod oci;
 mod people;
 mod places;
 mod report;
@@ -19,6 +20,7 @@ mod terminal;
 
 pub use alone::{alone, forget_home, make_private_again, make_shared, own_capabilities, skipped};
 pub use bundle::Bundle;
+pub use oci::{oci, state, status};
 pub use people::{DOCKERS_CAPABILITIES, People, servin};
 pub use places::{
     SCRATCH, VICTIM, debian_root, fixture, probe, scratch, servin_init, servin_program, servin_run,
@@ -27,7 +29,7 @@ pub use report::Report;
 pub use run::{Finished, Running, start, within};
 pub use sys::{
     Given, bind, bring_up_loopback, file_system, idmapped_mounts_work, kill, kill_group, mount_flags,
-    set_descriptor_inherited, tmpfs, unmount,
+    reap_one, receive_descriptor, set_descriptor_inherited, tmpfs, unmount,
 };
 pub use terminal::Terminal;
 

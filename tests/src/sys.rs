@@ -5,7 +5,8 @@ use std::ffi::{CString, c_int, c_ulong};
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::ptr;
@@ -291,4 +292,36 @@ pub(crate) fn readable(file: &File, limit: Duration) -> bool {
     let mut poll = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one struct, and told so.
     unsafe { libc::poll(&mut poll, 1, limit.as_millis() as c_int) == 1 && poll.revents & libc::POLLIN != 0 }
+}
+
+/// Waits for the end of an orphan, which is our child because we are PID 1; its exit code, or 128+N.
+#[track_caller]
+pub fn reap_one(pid: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: the pointer is to an integer of ours.
+    let waited = check(unsafe { libc::waitpid(pid, &raw mut status, 0) });
+    assert_eq!(waited.expect("wait for an orphan"), pid);
+    if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
+}
+
+/// Receives a message, and the descriptor that comes with its first bytes (unix(7), SCM_RIGHTS).
+pub fn receive_descriptor(socket: &UnixStream) -> (String, OwnedFd) {
+    let mut bytes = [0u8; 65536];
+    // Room for one header and one descriptor, aligned as the header must be.
+    let mut control = [0u64; 4];
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    let mut message: libc::msghdr = zeroed();
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    // SAFETY: the header points to buffers of ours with their lengths.
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+    assert!(length > 0, "receive: {}", io::Error::last_os_error());
+    // SAFETY: the kernel has filled the header in.
+    let header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    assert!(!header.is_null(), "no descriptor came with {:?}", &bytes[..length as usize]);
+    // SAFETY: the one control message that there is room for is of one descriptor, which is now ours.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(libc::CMSG_DATA(header).cast::<i32>().read_unaligned()) };
+    (String::from_utf8_lossy(&bytes[..length as usize]).into_owned(), descriptor)
 }

@@ -21,8 +21,6 @@ fn all_refused(table: &[Bad]) {
 /// Fields that the specification has and this version does not carry out.
 #[rustfmt::skip]
 const LATER: &[Bad] = &[
-    ("/linux/seccomp",                       || json!({ "defaultAction": "SCMP_ACT_ERRNO" }),                           "seccomp"),
-    ("/linux/seccomp",                       || json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [] }),           "seccomp"),
     ("/linux/resources/memory",              || json!({ "limit": 1_000_000 }),                                          "resources"),
     ("/linux/resources/pids",                || json!({ "limit": 10 }),                                                 "resources"),
     ("/linux/resources/cpu",                 || json!({ "shares": 10 }),                                                "resources"),

@@ -120,7 +120,7 @@ pub fn announce(
     console_socket: Option<&str>,
 ) -> Result<()> {
     if let (Some(terminal), Some(path)) = (terminal, console_socket) {
-        channel::send_terminal(path, terminal.as_fd())
+        channel::hand_over(path, "/dev/ptmx", terminal.as_fd())
             .step(|| alloc::format!("send the terminal to the console socket {path}"))?;
     }
     match pid_file {

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::launch::{self, Running, Watch};
 use crate::plan::namespaces::{self, Namespaces};
 use crate::plan::{self, Plan, Step};
+use crate::seccomp;
 use crate::spec::{self, NamespaceKind, Status};
 use crate::sys::clone::CloneFlags;
 
@@ -79,8 +80,9 @@ fn plan(process: &spec::Process, pid: Pid, linux: &spec::Linux) -> Result<Plan> 
             joined.push((kind, path));
         }
     }
+    let seccomp = linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
     let namespaces = Namespaces { joined, ..Namespaces::default() };
-    Ok(Plan { namespaces, steps, process, init: false, hooks: spec::Hooks::default() })
+    Ok(Plan { namespaces, steps, process, init: false, hooks: spec::Hooks::default(), seccomp })
 }
 
 fn kinds(plan: &Plan) -> CloneFlags {

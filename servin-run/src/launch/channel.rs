@@ -58,6 +58,8 @@ pub enum Message {
     Process(u32),
     /// To the outside: the master side of the container's terminal.
     Terminal(OwnedFd),
+    /// To the outside: who has this descriptor answers the filtered calls.
+    Notify(OwnedFd),
     /// To the outside: the set-up has come to the hooks of the runtime's namespaces.
     Hooks,
     /// To the outside: everything is done but the exec.
@@ -112,6 +114,10 @@ impl Channel {
                 bytes.push(b'C');
                 descriptor = Some(master.as_fd());
             }
+            Message::Notify(listener) => {
+                bytes.push(b'N');
+                descriptor = Some(listener.as_fd());
+            }
             Message::Hooks => bytes.push(b'H'),
             Message::Ready => bytes.push(b'R'),
             Message::Go => bytes.push(b'G'),
@@ -146,6 +152,7 @@ fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> 
         b'M' => Message::NeedsMaps,
         b'P' => Message::Process(number()?),
         b'C' => Message::Terminal(descriptor?),
+        b'N' => Message::Notify(descriptor?),
         b'H' => Message::Hooks,
         b'R' => Message::Ready,
         b'G' => Message::Go,
@@ -153,11 +160,11 @@ fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> 
     })
 }
 
-/// Sends the master side of a terminal to the stream socket at `path`, with a name as runc does.
-pub fn send_terminal(path: &str, master: BorrowedFd<'_>) -> io::Result<()> {
+/// Sends a descriptor, and what it is, to the stream socket at `path`.
+pub fn hand_over(path: &str, text: &str, descriptor: BorrowedFd<'_>) -> io::Result<()> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     connect(&socket, &SocketAddrUnix::new(path)?)?;
-    send(&socket, b"/dev/ptmx", Some(master))
+    send(&socket, text.as_bytes(), Some(descriptor))
 }
 
 /// Sends `bytes`, and a descriptor with them (unix(7), SCM_RIGHTS).

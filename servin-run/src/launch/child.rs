@@ -12,6 +12,7 @@ use rustix::process::{
 };
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::system::{setdomainname, sethostname};
+use rustix::thread::set_no_new_privs;
 
 use linux_raw_sys::general::MS_SHARED;
 
@@ -140,7 +141,11 @@ impl Child<'_> {
         hooks::run("startContainer", hooks, &self.state(Status::Created), self.mask)?;
         // Only now: until here the calls are Servin's own.
         signal::reset_dispositions();
-        signal::set_mask(self.mask).step(|| "restore the signal mask").map(drop)
+        signal::set_mask(self.mask).step(|| "restore the signal mask")?;
+        match &self.plan.seccomp {
+            Some(filter) if !self.filters_early() => identity::set_filter(filter, true).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// What a hook in the container's namespaces reads: the pid is as it sees it (runtime.md, "State").
@@ -327,7 +332,8 @@ impl Child<'_> {
         // As root where that can enter it, because an image's working directory may be closed to its user; else
         // as the user, to whom a network file system may open what it denies to root.
         let early = enter(&process.cwd);
-        let lacking = identity::assume(&process.user, &process.capabilities, process.no_new_privileges)?;
+        let (capabilities, lacking) = identity::grantable(&process.capabilities)?;
+        identity::take_ids(&process.user, &capabilities)?;
         if let Some(warning) = lacking {
             self.channel.send(&Message::Warning(warning)).step(|| "warn")?;
         }
@@ -340,7 +346,23 @@ impl Child<'_> {
         }
         prove_inside(&process.cwd)?;
         umask(Mode::from_raw_mode(process.user.umask));
-        Ok(())
+        if process.no_new_privileges {
+            set_no_new_privs(true).step(|| "set no_new_privs (process.noNewPrivileges)")?;
+        }
+        if self.filters_early()
+            && let Some(filter) = &self.plan.seccomp
+            && let Some(listener) = identity::set_filter(filter, process.no_new_privileges)?
+        {
+            self.channel.send(&Message::Notify(listener)).step(|| "hand the listener over")?;
+        }
+        identity::take_capabilities(&capabilities)
+    }
+
+    /// A filter comes last, so that it need not allow what Servin itself still asks of the kernel; but without
+    /// no_new_privs it takes a capability that is given up, and a listener has to be handed over by the parent.
+    fn filters_early(&self) -> bool {
+        let listens = self.plan.seccomp.as_ref().is_some_and(|filter| filter.listener.is_some());
+        !self.plan.process.no_new_privileges || listens
     }
 }
 

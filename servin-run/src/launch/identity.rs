@@ -11,7 +11,7 @@ use rustix::process::{Rlimit, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, Gid, Uid, clear_ambient_capability_set,
     configure_capability_in_ambient_set, remove_capability_from_bounding_set, set_capabilities,
-    set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    set_keep_capabilities, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
 use crate::error::{Error, Result, Step};
@@ -19,8 +19,9 @@ use crate::fs::copy::write_all;
 use crate::plan::capabilities::{self as plan, Capabilities};
 use crate::plan::process::{Process, User};
 use crate::plan::schedule::Schedule;
-use crate::sys::schedule;
-use rustix::fd::AsFd;
+use crate::seccomp::Filter;
+use crate::sys::{schedule, seccomp};
+use rustix::fd::{AsFd, OwnedFd};
 
 /// Writes the badness of `process` (`self`, or a pid) for the out-of-memory killer.
 pub fn set_oom_score(process: impl core::fmt::Display, score: i32) -> Result<()> {
@@ -84,11 +85,9 @@ pub fn become_root() -> Result<()> {
     }
 }
 
-/// Gives up everything but what the process is to have. Returns a warning about capabilities that were asked for
-/// and cannot be given: the specification wants that said, and the container to run (config.md, "capabilities").
-pub fn assume(user: &User, wanted: &Capabilities, no_new_privileges: bool) -> Result<Option<String>> {
-    let (capabilities, warning) = grantable(wanted)?;
-    drop_bounding(&capabilities)?;
+/// Takes the ids of the process; what is permitted stays so, until [`take_capabilities`].
+pub fn take_ids(user: &User, capabilities: &Capabilities) -> Result<()> {
+    drop_bounding(capabilities)?;
     set_keep_capabilities(true).step(|| "keep capabilities over the change of ids")?;
     let groups: Vec<Gid> = user.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
     match set_thread_groups(&groups) {
@@ -100,16 +99,12 @@ pub fn assume(user: &User, wanted: &Capabilities, no_new_privileges: bool) -> Re
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     set_thread_res_gid(gid, gid, gid).map_err(|errno| unmapped("gid", user.gid, errno))?;
     set_thread_res_uid(uid, uid, uid).map_err(|errno| unmapped("uid", user.uid, errno))?;
-    set_keep_capabilities(false).step(|| "stop keeping capabilities")?;
-    set_sets(&capabilities)?;
-    if no_new_privileges {
-        set_no_new_privs(true).step(|| "set no_new_privs (process.noNewPrivileges)")?;
-    }
-    Ok(warning)
+    set_keep_capabilities(false).step(|| "stop keeping capabilities")
 }
 
-/// What of the sets this process can give, and a warning about the rest.
-fn grantable(wanted: &Capabilities) -> Result<(Capabilities, Option<String>)> {
+/// What of the sets this process can give, and a warning about the rest: the specification wants that said, and the
+/// container to run (config.md, "capabilities").
+pub fn grantable(wanted: &Capabilities) -> Result<(Capabilities, Option<String>)> {
     let own = rustix::thread::capabilities(None).step(|| "read our own capabilities")?.permitted.bits();
     let only = |set: plan::CapabilitySet| plan::CapabilitySet(set.0 & own);
     let given = Capabilities {
@@ -152,7 +147,29 @@ fn drop_bounding(capabilities: &Capabilities) -> Result<()> {
     Ok(())
 }
 
-fn set_sets(capabilities: &Capabilities) -> Result<()> {
+/// Installs a filter, which without no_new_privs takes CAP_SYS_ADMIN. Returns the listener's descriptor.
+pub fn set_filter(filter: &Filter, no_new_privileges: bool) -> Result<Option<OwnedFd>> {
+    if !no_new_privileges {
+        // The change of ids has left it permitted at most.
+        let mut own = rustix::thread::capabilities(None).step(|| "read our own capabilities")?;
+        own.effective = own.permitted;
+        set_capabilities(None, own).step(|| "raise our own capabilities")?;
+    }
+    seccomp::set_filter(&filter.program, filter.flags).map_err(|errno| {
+        let error = Error::os("install the filter of system calls (linux.seccomp)", errno);
+        match errno {
+            Errno::INVAL => {
+                error.hint("the kernel lacks CONFIG_SECCOMP_FILTER, an action or one of the flags")
+            }
+            Errno::ACCESS => error.hint("this takes CAP_SYS_ADMIN or process.noNewPrivileges"),
+            Errno::BUSY => error.hint("there is a listener already, outside"),
+            _ => error,
+        }
+    })
+}
+
+/// Gives up every capability but those.
+pub fn take_capabilities(capabilities: &Capabilities) -> Result<()> {
     let set = |set: plan::CapabilitySet| CapabilitySet::from_bits_retain(set.0);
     let sets = CapabilitySets {
         effective: set(capabilities.effective),

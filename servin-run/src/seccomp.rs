@@ -1,0 +1,207 @@
+//! From `linux.seccomp` to a program of classic BPF that the kernel runs at every system call ([config-linux.md,
+//! Seccomp](https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config-linux.md#seccomp), seccomp(2)). Pure: no
+//! system call.
+//!
+//! The meaning of a profile is what libseccomp makes of it for runc and crun:
+//! - a rule whose action is the default one adds nothing; a name that the table does not know is skipped;
+//! - a rule without conditions decides for its call whatever else is said of it;
+//! - else the rules count in their order, and the first whose conditions all hold decides;
+//! - a rule with two conditions on one argument is one rule for each of its conditions.
+//!
+//! As with runc, a call that is newer than every call of the profile is answered ENOSYS where the default is another
+//! error: C libraries then take the older call, which EPERM would not make them do.
+
+mod architecture;
+mod program;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use linux_raw_sys::errno::{ENOSYS, EPERM};
+
+use crate::error::{Error, Result};
+use crate::spec::{self, Action, Operator};
+use crate::sys::seccomp::{Instruction, NEW_LISTENER};
+pub use architecture::names as architectures;
+use architecture::{Abi, Family};
+use program::{Condition, Rule};
+
+/// A compiled filter, and how it is installed.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// The program.
+    pub program: Vec<Instruction>,
+    /// `SECCOMP_FILTER_FLAG_*`.
+    pub flags: u32,
+    /// A descriptor is to be had that answers `SCMP_ACT_NOTIFY`; it goes to this socket, with that text.
+    pub listener: Option<Listener>,
+}
+
+/// Who answers for the kernel.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// The socket, absolute on the host.
+    pub path: String,
+    /// Opaque to us.
+    pub metadata: Option<String>,
+}
+
+/// The flags that are known, with their bits (linux/seccomp.h).
+pub const FLAGS: &[(&str, u32)] = &[
+    // For all threads: there is one.
+    ("SECCOMP_FILTER_FLAG_TSYNC", 0),
+    ("SECCOMP_FILTER_FLAG_LOG", 1 << 1),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", SPEC_ALLOW),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 1 << 5),
+];
+const SPEC_ALLOW: u32 = 1 << 2;
+
+/// What the kernel reads in the value that the program returns (linux/seccomp.h).
+const KILL_PROCESS: u32 = 0x8000_0000;
+const KILL_THREAD: u32 = 0;
+const TRAP: u32 = 0x0003_0000;
+const ERRNO: u32 = 0x0005_0000;
+const USER_NOTIFICATION: u32 = 0x7fc0_0000;
+const TRACE: u32 = 0x7ff0_0000;
+const LOG: u32 = 0x7ffc_0000;
+const ALLOW: u32 = 0x7fff_0000;
+
+/// Compiles a profile for this machine. Errors name the field, from `linux.seccomp` on.
+pub fn compile(profile: &spec::Seccomp) -> Result<Filter> {
+    let default =
+        returned("linux.seccomp.defaultErrnoRet", profile.default_action, profile.default_errno_ret)?;
+    let listener = listener(profile)?;
+    let abis = architecture::wanted(&profile.architectures)?;
+    let mut families: Vec<Family> = Vec::new();
+    for abi in abis {
+        let family = family(profile, abi, default)?;
+        families.push(family);
+    }
+    let program = program::assemble(&families, KILL_THREAD).ok_or_else(|| {
+        Error::new("linux.seccomp: the program is longer than the kernel takes (4096 instructions)")
+    })?;
+    let mut flags = if profile.flags.is_empty() { SPEC_ALLOW } else { 0 };
+    for (index, word) in profile.flags.iter().enumerate() {
+        match FLAGS.iter().find(|(name, _)| name == word) {
+            Some((_, bit)) => flags |= bit,
+            None => {
+                return Err(Error::new(format_args!(
+                    "linux.seccomp.flags[{index}]: there is no flag {word}"
+                )));
+            }
+        }
+    }
+    if listener.is_some() {
+        flags |= NEW_LISTENER;
+    }
+    Ok(Filter { program, flags, listener })
+}
+
+fn listener(profile: &spec::Seccomp) -> Result<Option<Listener>> {
+    let path = profile.listener_path.as_deref().filter(|path| !path.is_empty());
+    if profile.default_action == Action::Notify {
+        return Err(Error::new("linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be the default"));
+    }
+    let mut notifies = false;
+    for (index, rule) in profile.syscalls.iter().enumerate().filter(|(_, rule)| rule.action == Action::Notify)
+    {
+        notifies = true;
+        if rule.names.iter().any(|name| name == "write") {
+            // Servin itself has to write before the listener is there.
+            return Err(Error::new(format_args!(
+                "linux.seccomp.syscalls[{index}]: SCMP_ACT_NOTIFY cannot be for write"
+            )));
+        }
+    }
+    match path {
+        None if notifies => {
+            Err(Error::new("linux.seccomp.listenerPath is missing: SCMP_ACT_NOTIFY needs it"))
+        }
+        None if profile.listener_metadata.as_ref().is_some_and(|text| !text.is_empty()) => {
+            Err(Error::new("linux.seccomp.listenerMetadata: there is no listenerPath"))
+        }
+        Some(path) if !path.starts_with('/') => {
+            Err(Error::new(format_args!("linux.seccomp.listenerPath: \"{path}\" is not an absolute path")))
+        }
+        Some(path) if notifies => {
+            Ok(Some(Listener { path: path.into(), metadata: profile.listener_metadata.clone() }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The rules of the profile for one architecture, and what happens to all other calls.
+fn family(profile: &spec::Seccomp, abi: Abi, default: u32) -> Result<Family> {
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut newest = 0;
+    for (index, rule) in profile.syscalls.iter().enumerate() {
+        let at = |field: &str| alloc::format!("linux.seccomp.syscalls[{index}].{field}");
+        let action = returned(at("errnoRet"), rule.action, rule.errno_ret)?;
+        if rule.names.is_empty() {
+            return Err(Error::new(format_args!("{} is empty", at("names"))));
+        }
+        let conditions = conditions(rule, abi).map_err(|error| error.within(at("args")))?;
+        for name in &rule.names {
+            let Some(number) = table::number(name, abi.column) else { continue };
+            newest = newest.max(number);
+            if action == default {
+                continue;
+            }
+            let number = number | abi.bit;
+            match repeats_an_argument(rule) {
+                false => rules.push(Rule { number, action, conditions: conditions.clone() }),
+                true => rules.extend(conditions.iter().map(|condition| Rule {
+                    number,
+                    action,
+                    conditions: [*condition].into(),
+                })),
+            }
+        }
+    }
+    let unknown = match default & 0xffff_0000 {
+        ERRNO => ERRNO | ENOSYS,
+        _ => default,
+    };
+    Ok(Family { abi, rules, default, newest: newest | abi.bit, unknown })
+}
+
+fn repeats_an_argument(rule: &spec::SyscallRule) -> bool {
+    let earlier = |position: usize, index: u32| rule.args.iter().take(position).any(|arg| arg.index == index);
+    rule.args.iter().enumerate().any(|(position, arg)| earlier(position, arg.index))
+}
+
+fn conditions(rule: &spec::SyscallRule, abi: Abi) -> Result<Vec<Condition>> {
+    let mut conditions = Vec::new();
+    for (index, arg) in rule.args.iter().enumerate() {
+        if arg.index > 5 {
+            return Err(Error::new(format_args!("[{index}].index: {} is not from 0 to 5", arg.index)));
+        }
+        let (mask, value) = match arg.op {
+            Operator::MaskedEqual => (arg.value, arg.value_two.unwrap_or(0) & arg.value),
+            _ => (u64::MAX, arg.value),
+        };
+        conditions.push(Condition { argument: arg.index, operator: arg.op, mask, value, wide: abi.wide });
+    }
+    Ok(conditions)
+}
+
+/// The value that the program returns for an action.
+fn returned(field: impl core::fmt::Display, action: Action, number: Option<u32>) -> Result<u32> {
+    let data = || match number.unwrap_or(EPERM) {
+        number @ 0..=0xffff => Ok(number),
+        number => Err(Error::new(format_args!("{field}: {number} is more than 65535"))),
+    };
+    Ok(match action {
+        Action::Kill | Action::KillThread => KILL_THREAD,
+        Action::KillProcess => KILL_PROCESS,
+        Action::Trap => TRAP,
+        Action::Errno => ERRNO | data()?,
+        Action::Trace => TRACE | data()?,
+        Action::Allow => ALLOW,
+        Action::Log => LOG,
+        Action::Notify => USER_NOTIFICATION,
+    })
+}
