@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use servin_init::sys::start::Arguments;
 
 use crate::error::{EXIT_SERVIN_FAILED, Error, Result};
-use crate::fs::descriptors::{close_on_exec_from, fill_standard};
+use crate::fs::descriptors::fill_standard;
 
 /// The program of PID 1, embedded.
 static INIT: &[u8] = include_bytes!(env!("SERVIN_INIT_PROGRAM"));
@@ -56,8 +56,6 @@ pub fn main(raw: Arguments) -> i32 {
 
 fn start(raw: Arguments) -> Result<Invocation<'static>> {
     fill_standard()?;
-    // Whatever else the caller left open, the container never sees.
-    close_on_exec_from(3)?;
     let text = |argument: &'static core::ffi::CStr| {
         argument.to_str().map_err(|_| {
             Error::new(format_args!(

@@ -23,6 +23,12 @@ impl Terminal {
         Terminal { master, slave, child: None, seen: String::new() }
     }
 
+    /// The terminal whose master side somebody has handed over.
+    pub fn of(master: File) -> Self {
+        let slave = master.try_clone().expect("copy a descriptor");
+        Terminal { master, slave, child: None, seen: String::new() }
+    }
+
     /// Starts a program in it, as the leader of a session whose terminal this is.
     pub fn start(mut self, mut command: Command) -> Self {
         let copy = || self.slave.try_clone().expect("copy a descriptor");

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Invocation, check, oci, output, run};
 use crate::error::{Error, Result};
+use crate::fs::descriptors::close_on_exec_from;
 
 /// A command's name, what it does, and the function that runs it with the arguments behind its name.
 type Entry = (&'static str, &'static str, fn(&Invocation, &[&str]) -> Result<i32>);
@@ -22,6 +23,10 @@ pub fn main(invocation: &Invocation) -> Result<i32> {
         output::result(help())?;
         return Ok(1);
     };
+    if *name != "oci" {
+        // Whatever else the caller left open, the container never sees.
+        close_on_exec_from(3)?;
+    }
     match *name {
         "help" | "--help" | "-h" => output::result(help()).map(|()| 0),
         "--version" | "-v" => version(invocation, arguments),

@@ -13,8 +13,9 @@ use crate::cli::output;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::plan::{ANNOTATION_CWD, ANNOTATION_INIT, capabilities, mounts};
-use crate::spec::features::{Cgroup, Features, Linux, MountExtensions, Support};
-use crate::spec::{self, Config, IdMapping, Namespace, NamespaceKind};
+use crate::seccomp;
+use crate::spec::features::{Cgroup, Features, Linux, MountExtensions, Seccomp, Support};
+use crate::spec::{self, Action, Config, IdMapping, Namespace, NamespaceKind, Operator};
 
 const SPEC: Command = Command {
     name: "servin-run spec",
@@ -113,6 +114,14 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
                 systemd: Some(false),
                 systemd_user: Some(false),
                 rdma: Some(true),
+            }),
+            seccomp: Some(Seccomp {
+                enabled: Some(true),
+                actions: Action::WORDS.iter().map(ToString::to_string).collect(),
+                operators: Operator::WORDS.iter().map(ToString::to_string).collect(),
+                archs: seccomp::architectures().map(String::from).collect(),
+                known_flags: seccomp::FLAGS.iter().map(|(name, _)| name.to_string()).collect(),
+                supported_flags: seccomp::FLAGS.iter().map(|(name, _)| name.to_string()).collect(),
             }),
             apparmor: enabled(false),
             selinux: enabled(false),

@@ -58,7 +58,8 @@ macro_rules! word_enum {
         impl $name {
             /// Every one, in the order of the specification.
             pub const ALL: &'static [$name] = &[$name::$first, $($name::$variant),*];
-            const WORDS: &'static [&'static str] = &[$first_word, $($word),*];
+            /// Their words, in the same order.
+            pub const WORDS: &'static [&'static str] = &[$first_word, $($word),*];
 
             /// The word in the document.
             pub fn as_str(self) -> &'static str {
