@@ -271,7 +271,10 @@ impl Conversation<'_> {
             match message {
                 Message::Trace(micros, step) => self.trace(micros, &step),
                 Message::Warning(text) => self.options.warn.iter().for_each(|warn| warn(&text)),
-                Message::Failed(error) => return Err(error),
+                Message::Failed(error) => {
+                    self.learn_process(outside);
+                    return Err(error);
+                }
                 Message::NeedsMaps => {
                     self.write_maps()?;
                     go()?;
@@ -341,6 +344,18 @@ impl Conversation<'_> {
         match self.plan.process.oom_score_adj {
             Some(score) => identity::set_oom_score(self.process.as_raw_nonzero(), score),
             None => Ok(()),
+        }
+    }
+
+    /// The container's process can fail before the intermediate one has said its pid, and must be waited for all the
+    /// same: as a zombie it would keep its PID namespace from ending.
+    fn learn_process(&mut self, outside: &Channel) {
+        while self.intermediate
+            && let Ok(Some(message)) = outside.receive()
+        {
+            if let Message::Process(pid) = message {
+                let _ = self.change_process(pid);
+            }
         }
     }
 

@@ -20,16 +20,6 @@ fn shell(script: &str) -> Bundle {
     Bundle::of("busybox").args(&["/bin/sh", "-c", script])
 }
 
-/// Waits until `state` says so.
-#[track_caller]
-fn becomes(id: &str, wanted: &str) {
-    let end = Instant::now() + within(Duration::from_secs(20));
-    while status(id) != wanted {
-        assert!(Instant::now() < end, "{} instead of {wanted}", status(id));
-        sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn a_container_is_created_started_killed_and_deleted() {
     alone(|| {

@@ -9,7 +9,7 @@ use rustix::process::Pid;
 use super::directory::{Directory, Lock, Root, write_whole};
 use super::process::Identity;
 use super::record::{self, Record, START};
-use super::{removal, time};
+use super::{removal, start, time};
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::{self, Listener};
 use crate::launch::{self, Running, Watch};
@@ -66,7 +66,15 @@ pub fn create(root: &Root, request: &Request, mut options: launch::Options) -> R
     let launched = creation.launch(&mut options);
     let Creation { record, born, .. } = creation;
     match launched {
-        Ok(running) => Ok(Created { directory, record, lock, running }),
+        Ok(running) => {
+            if !request.wait
+                && let Some(warn) = options.warn
+            {
+                let state = record.state(request.id, config.annotations.clone());
+                start::run_hooks(&request.plan.hooks.poststart, state, record.pid, warn, running.mask);
+            }
+            Ok(Created { directory, record, lock, running })
+        }
         Err(error) => {
             let hooks = if born { request.plan.hooks.poststop.as_slice() } else { &[] };
             let state = record.state(request.id, config.annotations.clone());

@@ -5,7 +5,7 @@ use super::record::{self, Container, START};
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::{Channel, Message};
 use crate::launch::hooks;
-use crate::spec::Status;
+use crate::spec::{Hook, State, Status};
 use crate::sys::signal::SignalSet;
 
 /// Starts a created container; `warn` hears of `poststart` hooks that fail.
@@ -35,11 +35,12 @@ pub fn start(directory: Directory, warn: fn(&str), mask: SignalSet) -> Result<()
     }
     let config = record::load_config(directory)?;
     let poststart = config.hooks.map(|hooks| hooks.poststart).unwrap_or_default();
-    let mut state = container.record.state(id, config.annotations);
-    state.pid = container.record.pid;
-    state.status = Status::Running;
-    // A failure is only a warning, and the life goes on (runtime.md, "Lifecycle", step 9).
-    hooks::run("poststart", &poststart, &state, mask)
-        .unwrap_or_else(|error| warn(&alloc::format!("{error}")));
+    run_hooks(&poststart, container.record.state(id, config.annotations), container.record.pid, warn, mask);
     Ok(())
+}
+
+/// Runs the hooks `poststart`. A failure is only a warning, and the life goes on (runtime.md, "Lifecycle", step 9).
+pub fn run_hooks(hooks: &[Hook], state: State, pid: Option<i32>, warn: fn(&str), mask: SignalSet) {
+    let state = State { status: Status::Running, pid, ..state };
+    hooks::run("poststart", hooks, &state, mask).unwrap_or_else(|error| warn(&alloc::format!("{error}")));
 }
