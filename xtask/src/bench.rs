@@ -1,8 +1,9 @@
-//! `bench start|memory|init`: Servin beside its peers, measured in one interleaved run, so that a neighbour's load
+//! `bench start|lifecycle|memory|init`: Servin beside its peers, measured in one interleaved run, so that a neighbour's load
 //! falls on all of them alike. Absolute figures move from machine to machine; the ratios are what is compared.
 
 mod bundle;
 mod init;
+mod lifecycle;
 mod memory;
 mod programs;
 mod runner;
@@ -34,13 +35,14 @@ impl Options {
 
 pub fn command(arguments: &[String]) -> Result {
     let Some((name, rest)) = arguments.split_first() else {
-        return Err("bench what? start, memory or init".to_owned());
+        return Err("bench what? start, lifecycle, memory or init".to_owned());
     };
     let run = match name.as_str() {
         "start" => start::run,
+        "lifecycle" => lifecycle::run,
         "memory" => memory::run,
         "init" => init::run,
-        _ => return Err(format!("bench knows start, memory and init, not {name}")),
+        _ => return Err(format!("bench knows start, lifecycle, memory and init, not {name}")),
     };
     let options = options(rest)?;
     if std::env::var_os(INSIDE).is_some() {
@@ -72,16 +74,19 @@ fn options(arguments: &[String]) -> Result<Options> {
 /// Starts this program anew in a private mount namespace with a pure cgroup2 mount (crun refuses hybrid machines)
 /// and, where that is permitted, scheduled before other programs. Returns only what went wrong.
 fn become_prepared(arguments: &[String]) -> String {
-    const CGROUP2: &str = "if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
+    const PREPARE: &str = "if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
         umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup || exit
     fi
+    mkdir -p \"$0\" && mount -t tmpfs none \"$0\" || exit
     exec \"$@\"";
     let own = match std::env::current_exe() {
         Ok(own) => own,
         Err(error) => return format!("bench: where is this program? {error}"),
     };
     let mut prepared = Command::new("unshare");
-    prepared.args(["--mount", "--propagation", "private", "sh", "-c", CGROUP2, "sh"]);
+    prepared.args(["--mount", "--propagation", "private", "sh", "-c", PREPARE]);
+    // Where engines keep the state of containers, /run, is in memory.
+    prepared.arg(programs::folder().join("state"));
     let mut probe = Command::new("chrt");
     probe.args(["--rr", "5", "true"]).stderr(Stdio::null());
     if probe.status().is_ok_and(|status| status.success()) {

@@ -14,7 +14,7 @@ use crate::error::{Error, Result, Step};
 use crate::launch::channel::{self, Listener};
 use crate::launch::{self, Running, Watch};
 use crate::plan::Plan;
-use crate::spec::Config;
+use crate::spec::{Config, State};
 
 /// A container to be made.
 pub struct Request<'r> {
@@ -48,6 +48,8 @@ pub struct Created {
     pub lock: Lock,
     /// Its process, our child.
     pub running: Running,
+    /// What its hooks read.
+    pub state: State,
 }
 
 /// Makes the container. After a failure nothing of it is left.
@@ -67,13 +69,14 @@ pub fn create(root: &Root, request: &Request, mut options: launch::Options) -> R
     let Creation { record, born, .. } = creation;
     match launched {
         Ok(running) => {
+            let state = options.state;
             if !request.wait
                 && let Some(warn) = options.warn
             {
-                let state = record.state(request.id, config.annotations.clone());
-                start::run_hooks(&request.plan.hooks.poststart, state, record.pid, warn, running.mask);
+                let poststart = &request.plan.hooks.poststart;
+                start::run_hooks(poststart, state.clone(), record.pid, warn, running.mask);
             }
-            Ok(Created { directory, record, lock, running })
+            Ok(Created { directory, record, lock, running, state })
         }
         Err(error) => {
             let hooks = if born { request.plan.hooks.poststop.as_slice() } else { &[] };
@@ -132,7 +135,7 @@ pub fn announce(
             .step(|| alloc::format!("send the terminal to the console socket {path}"))?;
     }
     match pid_file {
-        Some(path) => write_whole(CWD, path, &alloc::format!("{pid}"))
+        Some(path) => write_whole(CWD, path, &alloc::format!("{pid}"), 0o644)
             .step(|| alloc::format!("write the pid file {path}")),
         None => Ok(()),
     }

@@ -7,9 +7,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, OFlags, flock, fstat, mkdirat, renameat, unlinkat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, fchmod, flock, fstat, mkdirat, renameat,
+    unlinkat,
 };
 use rustix::io::{self, Errno};
 
@@ -68,7 +69,7 @@ impl Root {
 
     /// Makes the directory of a new container and locks it.
     pub fn create(&self, id: &str) -> Result<(Directory, Lock)> {
-        match mkdirat(&self.all, id, rustix::fs::Mode::RWXU) {
+        match mkdirat(&self.all, id, Mode::RWXU) {
             Err(Errno::EXIST) => {
                 return Err(Error::new(format_args!("container with id \"{id}\" already exists")));
             }
@@ -166,7 +167,7 @@ impl Directory {
 
     /// Writes a file as a whole.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
-        write_whole(self.own.as_fd(), name, text).step(|| format!("write {}/{name}", self.path))
+        write_whole(self.own.as_fd(), name, text, 0o600).step(|| format!("write {}/{name}", self.path))
     }
 
     /// Whether there is a file of that name.
@@ -188,14 +189,15 @@ impl Directory {
     }
 }
 
-/// Writes `name` below `parent` so that whoever reads it sees all or nothing of it.
-pub fn write_whole(parent: rustix::fd::BorrowedFd<'_>, name: &str, text: &str) -> io::Result<()> {
+/// Writes `name` below `parent` so that whoever reads it sees all or nothing of it; `mode` is 0600 or more.
+pub fn write_whole(parent: BorrowedFd<'_>, name: &str, text: &str, mode: u32) -> io::Result<()> {
     const NEW: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::TRUNC).union(OFlags::CLOEXEC);
     let (folder, last) = name.rsplit_once('/').map_or(("", name), |(folder, last)| (folder, last));
     let slash = if name.contains('/') { "/" } else { "" };
     let new = format!("{folder}{slash}.{last}.{}", rustix::process::getpid());
     let file = open_at(parent, &new, NEW | OFlags::NOFOLLOW)?;
-    let written = rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o644))
+    let opened = if mode == 0o600 { Ok(()) } else { fchmod(&file, Mode::from_raw_mode(mode)) };
+    let written = opened
         .and_then(|()| write_all(file.as_fd(), text.as_bytes()))
         .and_then(|()| renameat(parent, &*new, parent, name));
     if written.is_err() {

@@ -43,8 +43,7 @@ pub fn contenders(root: &Path, bundle: &Path, payload_arguments: &[&str]) -> Res
     ];
     let with_arguments = |name, line: &[&str]| Contender::new(name, &[line, payload_arguments].concat());
     Ok(vec![
-        // It keeps no state yet, and so has no folder for it.
-        Contender::new("servin-run", &[&servin, "run", "--bundle", &bundle, ID]),
+        runtime("servin-run", &servin),
         with_arguments("floor", &[&floor, &root, bundle::PAYLOAD]),
         runtime("crun", &crun),
         runtime("runc", &runc),
@@ -52,7 +51,8 @@ pub fn contenders(root: &Path, bundle: &Path, payload_arguments: &[&str]) -> Res
     ])
 }
 
-fn table(measured: &[Measured]) -> Table {
+/// Times, and their ratios to the first.
+pub fn table(measured: &[Measured]) -> Table {
     let mut table = Table::new(&["", "median ms", "min ms", "CPU ms", "ratio"]);
     let reference = measured.first().map_or(0, |first| first.median(|sample| sample.wall_ns));
     for each in measured {

@@ -12,7 +12,7 @@ use crate::container::directory::Root;
 use crate::container::removal;
 use crate::error::{Error, Result, Step};
 use crate::fs::read_to_end;
-use crate::plan;
+use crate::plan::{self, Plan};
 use crate::spec::{self, Config};
 use crate::supervise::foreground;
 
@@ -66,21 +66,30 @@ pub fn run(session: &Session, arguments: &[&str]) -> Result<i32> {
     let Some(given) = session.parse(&RUN, arguments)? else { return Ok(0) };
     let id = id(&RUN, &given)?;
     let detach = given.switch("detach", false);
-    let Some(created) = make(session, &given, id, false, detach)? else { return Ok(0) };
-    let Created { directory, lock, running, .. } = created;
-    drop((lock, directory));
+    let Some((created, plan)) = make(session, &given, id, false, detach)? else { return Ok(0) };
+    let Created { directory, record, lock, running, state } = created;
+    drop(lock);
     if detach {
         return Ok(0);
     }
     let code = foreground::attend(running, true);
-    if !given.switch("keep", false) {
-        removal::delete(session.root()?.as_ref(), id, true, output::warning)?;
+    // Somebody else may have deleted it meanwhile.
+    if !given.switch("keep", false)
+        && let Ok(_lock) = directory.lock()
+    {
+        removal::clean_up(&directory, &record, &plan.hooks.poststop, state, Some(output::warning));
     }
     code
 }
 
 /// What both do; `None` when only the plan was asked for, which is then printed.
-fn make(session: &Session, given: &Given, id: &str, wait: bool, detach: bool) -> Result<Option<Created>> {
+fn make(
+    session: &Session,
+    given: &Given,
+    id: &str,
+    wait: bool,
+    detach: bool,
+) -> Result<Option<(Created, Plan)>> {
     creation::validate_id(id)?;
     let only_plan = given.switch("plan", false);
     if !only_plan {
@@ -112,7 +121,8 @@ fn make(session: &Session, given: &Given, id: &str, wait: bool, detach: bool) ->
     let mut options = options(given.switch("trace", false));
     options.keyring = keyring;
     let root = Root::make(&session.globals.root)?;
-    creation::create(&root, &request, options).map(Some)
+    let created = creation::create(&root, &request, options)?;
+    Ok(Some((created, plan)))
 }
 
 /// A terminal that nobody takes would hang its program up.
