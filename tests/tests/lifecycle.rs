@@ -288,6 +288,33 @@ fn ps_shows_the_processes_as_the_host_sees_them() {
 }
 
 #[test]
+fn kill_all_reaches_every_process_and_only_with_a_pid_namespace_of_their_own() {
+    alone(|| {
+        let script = "trap 'echo one >> /tmp/got' TERM; (trap 'echo two >> /tmp/got; exit' TERM; echo x > /tmp/up; while :; do \
+                      sleep 0.01; done) & while :; do sleep 0.01; done";
+        let bundle = shell(script).writable();
+        let pid = bundle.started();
+        let end = Instant::now() + within(Duration::from_secs(20));
+        while !bundle.root().join("tmp/up").exists() {
+            assert!(Instant::now() < end, "the program does not run");
+            sleep(Duration::from_millis(5));
+        }
+        bundle.oci("kill", &["--all"]).succeeds();
+        let got = || fs::read_to_string(bundle.root().join("tmp/got")).unwrap_or_default();
+        while !(got().contains("one") && got().contains("two")) {
+            assert!(Instant::now() < end, "{}", got());
+            sleep(Duration::from_millis(5));
+        }
+        bundle.ended(pid);
+        let bundle = sleeper().no_namespace("pid");
+        let pid = bundle.started();
+        bundle.oci("kill", &["--all"]).fails(&["no PID namespace of its own"]);
+        bundle.oci("ps", &[]).fails(&["no PID namespace of its own"]);
+        bundle.ended(pid);
+    });
+}
+
+#[test]
 fn a_terminal_goes_to_the_console_socket() {
     alone(|| {
         let path = scratch("console");

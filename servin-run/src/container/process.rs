@@ -3,10 +3,12 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Dir, Mode, OFlags, openat, stat};
 use rustix::io::{self, Errno};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::thread::nanosleep;
@@ -90,6 +92,38 @@ impl Alive {
             }
             ended
         })
+    }
+}
+
+impl Alive {
+    /// All processes of its PID namespace, each proved to be in it after it could not become another any more.
+    pub fn family(&self) -> Result<Vec<Alive>> {
+        let namespace = |pid: &dyn fmt::Display| {
+            let stat = stat(format!("/proc/{pid}/ns/pid"));
+            stat.map(|stat| (stat.st_dev, stat.st_ino))
+        };
+        let own = namespace(&self.pid).step(|| "look at the container's PID namespace")?;
+        if namespace(&"self") == Ok(own) {
+            return Err(Error::new(
+                "the container has no PID namespace of its own, by which its processes are found",
+            ));
+        }
+        let step = || "list /proc";
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = openat(CWD, c"/proc", flags, Mode::empty()).step(step)?;
+        let mut family = Vec::new();
+        for entry in Dir::new(directory).step(step)? {
+            let entry = entry.step(step)?;
+            let Some(pid) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let Some(pid) = Pid::from_raw(pid).filter(|pid| namespace(pid) == Ok(own)) else { continue };
+            let descriptor = pidfd_open(pid, PidfdFlags::empty()).ok();
+            if namespace(&pid) == Ok(own) {
+                family.push(Alive { pid, descriptor });
+            }
+        }
+        Ok(family)
     }
 }
 

@@ -4,14 +4,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fs::{CWD, Dir, Mode, OFlags, openat, stat};
-
 use super::{Session, id};
 use crate::cli::arguments::{Command, Given, Group, flag};
 use crate::cli::output;
 use crate::container::process::read;
 use crate::container::record::Container;
-use crate::error::{Error, Result, Step};
+use crate::error::{Error, Result};
 use crate::spec::{self, State};
 
 const LIST: Command = Command {
@@ -87,7 +85,7 @@ pub fn ps(session: &Session, arguments: &[&str]) -> Result<i32> {
     given.words.truncate(1);
     let container = session.container(id(&PS, &given)?)?;
     let Some(process) = &container.process else { return Err(Error::new("container not running")) };
-    let pids = pids(process.pid.as_raw_nonzero().get())?;
+    let pids: Vec<i32> = process.family()?.iter().map(|member| member.pid.as_raw_nonzero().get()).collect();
     if is_json(&given)? {
         return output::result(spec::to_json(&pids)).map(|()| 0);
     }
@@ -102,25 +100,6 @@ fn is_json(given: &Given) -> Result<bool> {
         Some("json") => Ok(true),
         Some(word) => Err(Error::new(format_args!("--format {word}: neither table nor json"))),
     }
-}
-
-/// The processes in the PID namespace of a process, that one first.
-fn pids(first: i32) -> Result<Vec<i32>> {
-    let namespace = |pid: i32| stat(format!("/proc/{pid}/ns/pid")).map(|stat| (stat.st_dev, stat.st_ino));
-    let wanted = namespace(first).step(|| "look at the container's PID namespace")?;
-    let step = || "list /proc";
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = openat(CWD, c"/proc", flags, Mode::empty()).step(step)?;
-    let mut pids = Vec::new();
-    for entry in Dir::new(directory).step(step)? {
-        let entry = entry.step(step)?;
-        if let Some(pid) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok())
-            && namespace(pid) == Ok(wanted)
-        {
-            pids.push(pid);
-        }
-    }
-    Ok(pids)
 }
 
 /// What ps(1) shows of a process; none if it has just ended.

@@ -64,12 +64,15 @@ pub fn kill(session: &Session, arguments: &[&str]) -> Result<i32> {
     let signal = signal.map_or(Ok(SIGTERM), signals::parse)?;
     let container = session.container(id(&KILL, &given)?)?;
     let all = given.switch("all", false);
-    let sent = match &container.process {
-        Some(process) => process.signal(signal)?,
-        None => None,
+    let Some(process) = &container.process else {
+        // With --all there is simply nobody left to be signalled.
+        return if all { Ok(0) } else { Err(Error::new("container not running")) };
     };
-    match sent {
-        None if !all => Err(Error::new("container not running")),
-        _ => Ok(0),
+    if all {
+        for member in process.family()? {
+            member.signal(signal)?;
+        }
+        return Ok(0);
     }
+    process.signal(signal)?.map(|()| 0).ok_or_else(|| Error::new("container not running"))
 }
