@@ -8,6 +8,7 @@ mod device;
 mod hide;
 pub mod hooks;
 mod identity;
+mod label;
 mod mount;
 mod old_mount;
 pub mod program;
@@ -154,6 +155,7 @@ fn clone_error(plan: &Plan, errno: rustix::io::Errno) -> Error {
 /// Opens what only the caller's own namespaces can reach.
 fn prepare(plan: &Plan, options: &Options) -> Result<Prepared> {
     let mut prepared = Prepared::default();
+    label::check_host(&plan.process)?;
     if let Some((process, kinds)) = options.enter {
         let process = rustix::io::fcntl_dupfd_cloexec(process, 3).step(|| "copy a descriptor");
         prepared.enter = Some((process?, kinds));

@@ -33,8 +33,6 @@ const LATER: &[Bad] = &[
     ("/linux/intelRdt",                      || json!({ "closID": "guaranteed" }),                                      "intelRdt"),
     ("/linux/netDevices",                    || json!({ "eth0": { "name": "inside" } }),                                "netDevices"),
     ("/linux/mountLabel",                    || json!("system_u:object_r:svirt_sandbox_file_t:s0"),                     "mountLabel"),
-    ("/process/apparmorProfile",             || json!("docker-default"),                                                "apparmorProfile"),
-    ("/process/selinuxLabel",                || json!("system_u:system_r:svirt_lxc_net_t:s0"),                          "selinuxLabel"),
 ];
 
 #[test]

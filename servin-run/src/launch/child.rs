@@ -20,7 +20,7 @@ use super::channel::{Channel, Message};
 use super::clock::Clock;
 use super::hide::{self, Masks};
 use super::mount::Outcome;
-use super::{Options, device, hooks, identity, mount, program, rootfs, sysctl};
+use super::{Options, device, hooks, identity, label, mount, program, rootfs, sysctl};
 use crate::error::{Error, Result, Step as _};
 use crate::fs::copy::write_all;
 use crate::fs::resolve::{self, Create};
@@ -327,6 +327,7 @@ impl Child<'_> {
             resolve::open_or_create(&root, &process.cwd, Create::Directory)
                 .step(|| format!("make the working directory {}", process.cwd))?;
         }
+        label::set(process)?;
         identity::set_schedule(&process.schedule)?;
         identity::set_limits(process)?;
         // As root where that can enter it, because an image's working directory may be closed to its user; else

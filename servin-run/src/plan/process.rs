@@ -37,6 +37,10 @@ pub struct Process {
     pub oom_score_adj: Option<i32>,
     /// Priorities, memory nodes, execution domain.
     pub schedule: Schedule,
+    /// The AppArmor profile that confines it.
+    pub apparmor: Option<String>,
+    /// Its SELinux label.
+    pub selinux: Option<String>,
 }
 
 /// The ids of a process, as seen inside the container.
@@ -82,6 +86,11 @@ impl fmt::Display for Process {
         }
         for limit in &self.rlimits {
             writeln!(f, "limit {} to {}:{}", limit.name, limit.soft, limit.hard)?;
+        }
+        for (kind, label) in [("AppArmor profile", &self.apparmor), ("SELinux label", &self.selinux)] {
+            if let Some(label) = label {
+                writeln!(f, "with the {kind} {label}")?;
+            }
         }
         writeln!(f, "in the directory {}", self.cwd)?;
         f.write_str("execute")?;
@@ -145,6 +154,8 @@ pub fn plan(process: &spec::Process, linux: &spec::Linux, create_cwd: bool) -> R
         rlimits: rlimits(&process.rlimits)?,
         oom_score_adj: process.oom_score_adj,
         schedule: schedule::plan(process, linux)?,
+        apparmor: process.apparmor_profile.clone().filter(|profile| !profile.is_empty()),
+        selinux: process.selinux_label.clone().filter(|label| !label.is_empty()),
     })
 }
 

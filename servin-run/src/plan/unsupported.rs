@@ -9,7 +9,6 @@ use crate::spec;
 /// Refuses the first such field.
 pub fn refuse(config: &spec::Config) -> Result<()> {
     let linux = config.linux.as_ref();
-    let process = config.process.as_ref();
     let label = |label: Option<&String>| label.is_some_and(|label| !label.is_empty());
     #[rustfmt::skip]
     let fields = [
@@ -18,8 +17,6 @@ pub fn refuse(config: &spec::Config) -> Result<()> {
         ("linux.intelRdt", linux.is_some_and(|l| l.intel_rdt.is_some())),
         ("linux.netDevices", linux.is_some_and(|l| !l.net_devices.is_empty())),
         ("linux.mountLabel", label(linux.and_then(|l| l.mount_label.as_ref()))),
-        ("process.apparmorProfile", label(process.and_then(|p| p.apparmor_profile.as_ref()))),
-        ("process.selinuxLabel", label(process.and_then(|p| p.selinux_label.as_ref()))),
     ];
     match fields.iter().find(|(_, given)| *given) {
         Some((field, _)) => Err(Error::new(format_args!("{field}: not supported by this version of Servin"))),

@@ -123,8 +123,8 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
                 known_flags: seccomp::FLAGS.iter().map(|(name, _)| name.to_string()).collect(),
                 supported_flags: seccomp::FLAGS.iter().map(|(name, _)| name.to_string()).collect(),
             }),
-            apparmor: enabled(false),
-            selinux: enabled(false),
+            apparmor: enabled(true),
+            selinux: enabled(true),
             mount_extensions: Some(MountExtensions { idmap: enabled(true) }),
             net_devices: enabled(false),
             ..Linux::default()
