@@ -111,6 +111,32 @@ fn a_file_says_everything_about_the_process() {
 }
 
 #[test]
+fn it_stays_on_the_processors_that_its_process_says() {
+    alone(|| {
+        let bundle = sleeper();
+        let pid = bundle.started();
+        let file = scratch("process.json");
+        let allowed = |affinity: serde_json::Value| {
+            let process = json!({
+                "args": ["grep", "Cpus_allowed_list", "/proc/self/status"], "env": ["PATH=/bin"], "cwd": "/",
+                "user": { "uid": 0, "gid": 0 }, "execCPUAffinity": affinity,
+            });
+            fs::write(&file, process.to_string()).expect("write a file");
+            bundle.exec(&["--process", file.to_str().expect("UTF-8")], &[])
+        };
+        for affinity in
+            [json!({ "initial": "0" }), json!({ "initial": "1", "final": "0" }), json!({ "final": "0" })]
+        {
+            let out = allowed(affinity.clone()).succeeds().out;
+            assert_eq!(out.split_whitespace().last(), Some("0"), "{affinity}");
+        }
+        allowed(json!({ "final": "x" })).fails(&["process.execCPUAffinity.final"]);
+        allowed(json!({ "final": "9999" })).fails(&["process.execCPUAffinity", "invalid argument"]);
+        bundle.ended(pid);
+    });
+}
+
+#[test]
 fn a_detached_process_is_left_to_the_caller() {
     alone(|| {
         let bundle = sleeper();

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use servin_tests::{
-    Bundle, Terminal, alone, kill, oci, reap_one, receive_descriptor, scratch, servin_run, start, state,
-    status, within,
+    Bundle, Terminal, alone, forget_home, kill, oci, reap_one, receive_descriptor, scratch, servin,
+    servin_run, start, state, status, within,
 };
 
 fn sleeper() -> Bundle {
@@ -311,6 +311,18 @@ fn kill_all_reaches_every_process_and_only_with_a_pid_namespace_of_their_own() {
         bundle.oci("kill", &["--all"]).fails(&["no PID namespace of its own"]);
         bundle.oci("ps", &[]).fails(&["no PID namespace of its own"]);
         bundle.ended(pid);
+    });
+}
+
+#[test]
+fn a_persons_run_leaves_an_engines_container_alone() {
+    alone(|| {
+        let bundle = sleeper();
+        let pid = bundle.started();
+        servin(&["run", "--rootfs", "host", "--", "/bin/sh", "-c", ":"]).succeeds();
+        assert_eq!(status(bundle.name()), "running");
+        bundle.ended(pid);
+        forget_home();
     });
 }
 

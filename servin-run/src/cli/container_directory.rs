@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::String;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Dir, FlockOperation, OFlags, flock};
+use rustix::fs::{AtFlags, Dir, FlockOperation, OFlags, flock, statat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result, Step};
@@ -78,6 +78,10 @@ fn remove_abandoned(all: &OwnedFd, state: &str) -> Result<()> {
         }
         // Another run may be removing it at this moment, or just making it.
         let Ok(directory) = open_at(all.as_fd(), name, DIRECTORY | OFlags::NOATIME) else { continue };
+        if statat(&directory, "upper", AtFlags::SYMLINK_NOFOLLOW).is_err() {
+            // Not one of ours: a container of the OCI commands lives without anybody's lock.
+            continue;
+        }
         match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => drop(remove_tree(all.as_fd(), name)),
             Err(Errno::WOULDBLOCK) => {}

@@ -14,7 +14,7 @@ use super::record::{Container, load_config};
 use crate::error::{Error, Result};
 use crate::launch::{self, Running, Watch};
 use crate::plan::namespaces::{self, Namespaces};
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, Plan, Step, schedule};
 use crate::seccomp;
 use crate::spec::{self, NamespaceKind, Status};
 use crate::sys::clone::CloneFlags;
@@ -59,7 +59,9 @@ pub fn enter(container: &Container, request: &Request, options: launch::Options)
 
 /// There is little to set up: the container is there.
 fn plan(process: &spec::Process, pid: Pid, linux: &spec::Linux) -> Result<Plan> {
-    let process = plan::process::plan(process, linux, false)?;
+    let affinity = schedule::affinity(process)?;
+    let mut process = plan::process::plan(process, linux, false)?;
+    process.schedule.processors = affinity;
     let steps: Vec<Step> = process.terminal.iter().map(|_| Step::Terminal).collect();
     let mut joined: Vec<(NamespaceKind, String)> = Vec::new();
     // The one that gives the rights for the others first.

@@ -38,6 +38,10 @@ pub fn set_oom_score(process: impl core::fmt::Display, score: i32) -> Result<()>
 
 /// Sets priorities, memory nodes and the execution domain.
 pub fn set_schedule(wanted: &Schedule) -> Result<()> {
+    if !wanted.processors.is_empty() {
+        schedule::sched_setaffinity(&wanted.processors)
+            .step(|| "take the processors (process.execCPUAffinity)")?;
+    }
     if let Some(policy) = &wanted.policy {
         schedule::sched_setattr(policy).step(|| "set the scheduling policy (process.scheduler)")?;
     }

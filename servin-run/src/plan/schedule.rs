@@ -23,6 +23,17 @@ pub struct Schedule {
     pub personality: Option<u32>,
     /// For set_mempolicy(2): mode with flags, and the nodes as words of bits.
     pub memory: Option<(u32, Vec<usize>)>,
+    /// For sched_setaffinity(2): processors as words of bits; empty leaves them alone.
+    pub processors: Vec<usize>,
+}
+
+/// The processors that a process which enters a container stays on, as words of bits: `final`, or what it began with.
+pub fn affinity(process: &spec::Process) -> Result<Vec<usize>> {
+    let Some(affinity) = &process.exec_cpu_affinity else { return Ok(Vec::new()) };
+    let list = |field, list: &Option<String>| numbers(field, list.as_deref().unwrap_or_default());
+    let initial = list("process.execCPUAffinity.initial", &affinity.initial)?;
+    let last = list("process.execCPUAffinity.final", &affinity.r#final)?;
+    Ok(words_of_bits(if last.is_empty() { initial } else { last }))
 }
 
 /// Words and what they stand for.
@@ -76,15 +87,13 @@ const MOST_IN_LIST: usize = 1 << 14;
 /// Reads the scheduling fields.
 pub fn plan(process: &spec::Process, linux: &spec::Linux) -> Result<Schedule> {
     // Not for the container's first process, says the specification: checked here, and used by `exec`.
-    if let Some(affinity) = &process.exec_cpu_affinity {
-        numbers("process.execCPUAffinity.initial", affinity.initial.as_deref().unwrap_or_default())?;
-        numbers("process.execCPUAffinity.final", affinity.r#final.as_deref().unwrap_or_default())?;
-    }
+    affinity(process)?;
     Ok(Schedule {
         policy: process.scheduler.as_ref().map(policy).transpose()?,
         io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
         personality: linux.personality.as_ref().map(personality).transpose()?,
         memory: linux.memory_policy.as_ref().map(memory).transpose()?,
+        processors: Vec::new(),
     })
 }
 
@@ -143,15 +152,20 @@ fn memory(policy: &spec::MemoryPolicy) -> Result<(u32, Vec<usize>)> {
     let mode = word("linux.memoryPolicy.mode", &policy.mode, MEMORY_MODES)?;
     let mode = mode | flags("linux.memoryPolicy.flags", &policy.flags, MEMORY_FLAGS)?;
     let nodes = numbers("linux.memoryPolicy.nodes", policy.nodes.as_deref().unwrap_or_default())?;
+    Ok((mode, words_of_bits(nodes)))
+}
+
+/// The kernel's form of a set of small numbers.
+fn words_of_bits(numbers: Vec<usize>) -> Vec<usize> {
     let mut words = Vec::new();
-    for node in nodes {
-        let (word, bit) = (node / usize::BITS as usize, node % usize::BITS as usize);
+    for number in numbers {
+        let (word, bit) = (number / usize::BITS as usize, number % usize::BITS as usize);
         if words.len() <= word {
             words.resize(word + 1, 0);
         }
         words[word] |= 1 << bit;
     }
-    Ok((mode, words))
+    words
 }
 
 /// A list such as `0-3,7` (cpuset(7), "List format"), in order; empty for an empty string.

@@ -1,6 +1,8 @@
 //! How a process is scheduled and where its memory comes from: what rustix leaves out.
 
-use linux_raw_sys::general::{__NR_ioprio_set, __NR_personality, __NR_sched_setattr, __NR_set_mempolicy};
+use linux_raw_sys::general::{
+    __NR_ioprio_set, __NR_personality, __NR_sched_setaffinity, __NR_sched_setattr, __NR_set_mempolicy,
+};
 use rustix::io;
 use servin_init::syscall;
 
@@ -31,6 +33,12 @@ pub fn sched_setattr(attributes: &SchedAttr) -> io::Result<()> {
     let sized = SchedAttr { size: size_of::<SchedAttr>() as u32, ..*attributes };
     // SAFETY: the kernel reads as many bytes as the struct says.
     unsafe { syscall!(__NR_sched_setattr, 0, &raw const sized, 0) }.map(drop)
+}
+
+/// Binds this process to processors, as words of bits (sched_setaffinity(2)).
+pub fn sched_setaffinity(processors: &[usize]) -> io::Result<()> {
+    // SAFETY: the kernel reads as many bytes as it is told.
+    unsafe { syscall!(__NR_sched_setaffinity, 0, size_of_val(processors), processors.as_ptr()) }.map(drop)
 }
 
 /// Sets class and level of this process's I/O (ioprio_set(2)); `value` is `class << 13 | level`.
