@@ -5,10 +5,23 @@ pub mod descriptors;
 pub mod mountinfo;
 pub mod resolve;
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::AsFd;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{self, Errno};
+
+use crate::error::{Error, Result, Step};
+
+/// The text of the file at `path`.
+pub fn read_text(path: &str) -> Result<String> {
+    let file =
+        openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).step(|| format!("open {path}"))?;
+    let bytes = read_to_end(&file).step(|| format!("read {path}"))?;
+    String::from_utf8(bytes).map_err(|_| Error::new(format_args!("{path}: not UTF-8")))
+}
 
 /// Reads a file from where it stands to its end.
 pub fn read_to_end(file: impl AsFd) -> io::Result<Vec<u8>> {

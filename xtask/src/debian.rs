@@ -23,6 +23,15 @@ pub fn ensure(packages: &[&str], reason: &str) -> Result {
     })
 }
 
+/// Installs the newest there are of the packages; `reason` is told to the user.
+pub fn ensure_newest(packages: &[&str], reason: &str) -> Result {
+    println!("xtask: {reason} needs the newest of these Debian packages; installing {}", packages.join(" "));
+    update()?;
+    let mut install = apt_get();
+    install.args(["install", "--yes", "--no-install-recommends"]).args(packages);
+    command::run(&mut install)
+}
+
 /// Fetches a package's file without installing it, into `folder`; returns the path of the .deb.
 pub fn download(package: &str, folder: &Path) -> Result<PathBuf> {
     fs::create_dir_all(folder).map_err(|e| format!("create {}: {e}", folder.display()))?;

@@ -75,10 +75,10 @@ fn build(target: &Target) -> Result {
         cargo.env("RUSTFLAGS", format!("-Clinker={} {RUSTFLAGS}", linker()?.display()));
         cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
         if !sysroot()?.join("lib/rustlib").join(target.name).join("lib").is_dir() {
-            debian::ensure(
-                &["rustc-web", "rust-web-src"],
-                &format!("{} without rustup's target", target.name),
-            )?;
+            if !is_new_enough() {
+                let reason = format!("{} without rustup's target", target.name);
+                debian::ensure_newest(&["rustc-web", "rust-web-src"], &reason)?;
+            }
             cargo.env("RUSTC", "/usr/bin/rustc");
             cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_UNSTABLE_BUILD_STD", "core,alloc");
         }
@@ -87,6 +87,13 @@ fn build(target: &Target) -> Result {
         workspace::install(&built, &folder(target).join(product))?;
     }
     Ok(())
+}
+
+/// Whether Debian's compiler is there and can build this workspace.
+fn is_new_enough() -> bool {
+    let said = command::output(Command::new("/usr/bin/rustc").arg("--version")).unwrap_or_default();
+    let minor = |version: &str| version.strip_prefix("1.")?.split('.').next()?.parse::<u32>().ok();
+    said.split(' ').nth(1).and_then(minor) >= minor(env!("CARGO_PKG_RUST_VERSION"))
 }
 
 fn sysroot() -> Result<PathBuf> {

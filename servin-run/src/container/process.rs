@@ -14,7 +14,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::thread::nanosleep;
 
 use crate::error::{Error, Result, Step};
-use crate::fs::read_to_end;
+use crate::fs::read_text;
 use crate::sys::signal::{kill, pidfd_send_signal};
 
 /// What tells a process from all others of this host, since it was built.
@@ -129,7 +129,7 @@ impl Alive {
 
 /// The state's letter and the start of a process.
 fn status(pid: Pid) -> Option<(u8, u64)> {
-    let text = read(&format!("/proc/{pid}/stat"))?;
+    let text = read_text(&format!("/proc/{pid}/stat")).ok()?;
     // The name in brackets may hold anything, brackets too.
     let (_, fields) = text.rsplit_once(") ")?;
     let mut fields = fields.split(' ');
@@ -139,14 +139,8 @@ fn status(pid: Pid) -> Option<(u8, u64)> {
 
 /// What the kernel calls its present run; empty where it does not say.
 fn boot() -> String {
-    let id = read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let id = read_text("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     String::from(id.trim_end())
-}
-
-/// The text of a file of /proc.
-pub fn read(path: &str) -> Option<String> {
-    let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    String::from_utf8(read_to_end(&file).ok()?).ok()
 }
 
 #[cfg(test)]

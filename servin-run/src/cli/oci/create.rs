@@ -2,16 +2,14 @@
 
 use alloc::string::String;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
-
 use super::{Session, absolute, host, id, options, print};
 use crate::cli::arguments::{Command, Flag, Given, Group, flag};
 use crate::cli::output;
 use crate::container::creation::{self, Created, Request};
 use crate::container::directory::Root;
 use crate::container::removal;
-use crate::error::{Error, Result, Step};
-use crate::fs::read_to_end;
+use crate::error::{Error, Result};
+use crate::fs::read_text;
 use crate::plan::{self, Plan};
 use crate::spec::{self, Config};
 use crate::supervise::foreground;
@@ -96,7 +94,7 @@ fn make(
         session.become_sealed()?;
     }
     let bundle = absolute(given.value("bundle").unwrap_or("."))?;
-    let text = read_config(&bundle)?;
+    let text = read_text(&alloc::format!("{bundle}/config.json"))?;
     let mut config: Config = spec::parse(&text, "config.json")?;
     pass_sockets_on(session, &mut config);
     let plan = plan::plan(&config, &bundle, host(given.switch("no-pivot", false)))
@@ -147,18 +145,10 @@ fn pass_sockets_on(session: &Session, config: &mut Config) {
     }
 }
 
-fn read_config(bundle: &str) -> Result<String> {
-    let path = alloc::format!("{bundle}/config.json");
-    let file = openat(CWD, path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .step(|| alloc::format!("open {path}"))?;
-    let text = read_to_end(&file).step(|| alloc::format!("read {path}"))?;
-    String::from_utf8(text).map_err(|_| Error::new("config.json: not UTF-8"))
-}
-
 /// The name of the user who calls, or the number where the host has no name for it.
 fn owner() -> String {
     let uid = alloc::format!("{}", rustix::process::geteuid());
-    let passwd = crate::container::process::read("/etc/passwd").unwrap_or_default();
+    let passwd = read_text("/etc/passwd").unwrap_or_default();
     let entry = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;

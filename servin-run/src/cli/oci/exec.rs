@@ -1,16 +1,14 @@
 //! `exec`: one more process in a container.
 
-use alloc::string::{String, ToString};
-
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use alloc::string::ToString;
 
 use super::create::check_console;
 use super::{Session, options};
 use crate::cli::arguments::{Command, Given, Group, flag};
 use crate::container::enter::{self, Request};
 use crate::container::record::load_config;
-use crate::error::{Error, Result, Step};
-use crate::fs::read_to_end;
+use crate::error::{Error, Result};
+use crate::fs::read_text;
 use crate::spec::{self, Process};
 use crate::supervise::foreground;
 
@@ -59,7 +57,7 @@ pub fn exec(session: &Session, arguments: &[&str]) -> Result<i32> {
     session.become_sealed()?;
     let container = session.container(id)?;
     let process = match given.value("process") {
-        Some(path) => read_process(path)?,
+        Some(path) => spec::parse(&read_text(path)?, path)?,
         None => process(load_config(&container.directory)?, &given, program)?,
     };
     let detach = given.switch("detach", false);
@@ -78,13 +76,6 @@ pub fn exec(session: &Session, arguments: &[&str]) -> Result<i32> {
         return Ok(0);
     }
     foreground::attend(running, true)
-}
-
-fn read_process(path: &str) -> Result<Process> {
-    let step = || alloc::format!("read {path} (--process)");
-    let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).step(step)?;
-    let text = String::from_utf8(read_to_end(&file).step(step)?);
-    spec::parse(&text.map_err(|_| Error::new(format_args!("{path}: not UTF-8")))?, path)
 }
 
 /// The container's own process with the changes that the flags ask for.

@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use super::{Session, id};
 use crate::cli::arguments::{Command, Given, Group, flag};
 use crate::cli::output;
-use crate::container::process::read;
+
 use crate::container::record::Container;
 use crate::error::{Error, Result};
+use crate::fs::read_text;
 use crate::spec::{self, State};
 
 const LIST: Command = Command {
@@ -104,11 +105,11 @@ fn is_json(given: &Given) -> Result<bool> {
 
 /// What ps(1) shows of a process; none if it has just ended.
 fn row(pid: i32) -> Option<[String; 5]> {
-    let status = read(&format!("/proc/{pid}/status"))?;
+    let status = read_text(&format!("/proc/{pid}/status")).ok()?;
     let field = |name: &str| -> Option<&str> {
         status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next())
     };
-    let stat = read(&format!("/proc/{pid}/stat"))?;
+    let stat = read_text(&format!("/proc/{pid}/stat")).ok()?;
     let (_, after) = stat.rsplit_once(") ")?;
     let mut fields = after.split(' ');
     // Fields 14 and 15 of proc_pid_stat(5), in hundredths of a second on all our architectures (USER_HZ).
@@ -116,7 +117,7 @@ fn row(pid: i32) -> Option<[String; 5]> {
     let system: u64 = fields.next()?.parse().ok()?;
     let seconds = (user + system) / 100;
     let time = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let arguments = read(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let arguments = read_text(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let command = match arguments.is_empty() {
         true => format!("[{}]", field("Name:")?),
         false => arguments.trim_end_matches('\0').replace('\0', " "),
