@@ -42,8 +42,6 @@ pub struct Request<'r> {
 pub struct Created {
     /// Where it is kept.
     pub directory: Directory,
-    /// What is kept.
-    pub record: Record,
     /// Given back by whoever has no more to do with it.
     pub lock: Lock,
     /// Its process, our child.
@@ -76,12 +74,12 @@ pub fn create(root: &Root, request: &Request, mut options: launch::Options) -> R
                 let poststart = &request.plan.hooks.poststart;
                 start::run_hooks(poststart, state.clone(), record.pid, warn, running.mask);
             }
-            Ok(Created { directory, record, lock, running, state })
+            Ok(Created { directory, lock, running, state })
         }
         Err(error) => {
             let hooks = if born { request.plan.hooks.poststop.as_slice() } else { &[] };
             let state = record.state(request.id, config.annotations.clone());
-            removal::clean_up(&directory, &record, hooks, state, options.warn);
+            removal::clean_up(&directory, hooks, state, options.warn);
             Err(error)
         }
     }

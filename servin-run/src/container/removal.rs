@@ -3,7 +3,7 @@
 use linux_raw_sys::general::SIGKILL;
 
 use super::directory::{Directory, Root};
-use super::record::{self, Container, Record};
+use super::record::{self, Container};
 use crate::error::{Error, Result};
 use crate::launch::hooks;
 use crate::spec::{Hook, State, Status};
@@ -38,7 +38,7 @@ pub fn delete(root: Option<&Root>, id: &str, force: bool, warn: fn(&str)) -> Res
     let config = record::load_config(&container.directory).unwrap_or_default();
     let poststop = config.hooks.map(|hooks| hooks.poststop).unwrap_or_default();
     let state = State { status: Status::Stopped, ..container.record.state(id, config.annotations) };
-    clean_up(&container.directory, &container.record, &poststop, state, Some(warn));
+    clean_up(&container.directory, &poststop, state, Some(warn));
     drop(lock);
     Ok(())
 }
@@ -57,13 +57,7 @@ fn end(container: &Container) -> Result<()> {
 
 /// Removes what a container has left when its process has ended, and then runs its `poststop` hooks, whose
 /// failures are only warnings (runtime.md, "Lifecycle", step 13).
-pub fn clean_up(
-    directory: &Directory,
-    _record: &Record,
-    poststop: &[Hook],
-    state: State,
-    warn: Option<fn(&str)>,
-) {
+pub fn clean_up(directory: &Directory, poststop: &[Hook], state: State, warn: Option<fn(&str)>) {
     let warn = |error: Error| warn.iter().for_each(|warn| warn(&alloc::format!("{error}")));
     directory.remove().unwrap_or_else(warn);
     let state = State { status: Status::Stopped, pid: Some(0), ..state };

@@ -65,7 +65,7 @@ pub fn run(session: &Session, arguments: &[&str]) -> Result<i32> {
     let id = id(&RUN, &given)?;
     let detach = given.switch("detach", false);
     let Some((created, plan)) = make(session, &given, id, false, detach)? else { return Ok(0) };
-    let Created { directory, record, lock, running, state } = created;
+    let Created { directory, lock, running, state } = created;
     drop(lock);
     if detach {
         return Ok(0);
@@ -75,7 +75,7 @@ pub fn run(session: &Session, arguments: &[&str]) -> Result<i32> {
     if !given.switch("keep", false)
         && let Ok(_lock) = directory.lock()
     {
-        removal::clean_up(&directory, &record, &plan.hooks.poststop, state, Some(output::warning));
+        removal::clean_up(&directory, &plan.hooks.poststop, state, Some(output::warning));
     }
     code
 }
