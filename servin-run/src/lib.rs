@@ -8,6 +8,7 @@ pub mod sys;
 pub mod fs;
 pub mod spec;
 pub mod seccomp;
+pub mod cgroup;
 pub mod plan;
 pub mod network;
 pub mod image;

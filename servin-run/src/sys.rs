@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod allocator;
+pub mod bpf;
 pub mod clone;
 pub mod descriptors;
 pub mod exec;

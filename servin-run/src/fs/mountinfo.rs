@@ -15,6 +15,8 @@ pub struct MountInfo {
     pub id: u32,
     /// The id of the mount that it is mounted in.
     pub parent: u32,
+    /// Which directory of the file system it shows.
+    pub root: String,
     /// Where, from the root of this process.
     pub target: String,
     /// The file system's type.
@@ -37,10 +39,11 @@ fn parse(line: &str) -> Option<MountInfo> {
     let mut fields = line.split(' ');
     let id = fields.next()?.parse().ok()?;
     let parent = fields.next()?.parse().ok()?;
-    let target = unescape(fields.nth(2)?);
+    let root = unescape(fields.nth(1)?);
+    let target = unescape(fields.next()?);
     // Optional fields follow, ended by a hyphen.
     let kind = fields.skip_while(|field| *field != "-").nth(1)?.to_string();
-    Some(MountInfo { id, parent, target, kind })
+    Some(MountInfo { id, parent, root, target, kind })
 }
 
 /// Blanks, tabs, line breaks and backslashes are written as three octal digits.
@@ -70,7 +73,13 @@ mod tests {
     #[test]
     fn a_line_is_read_with_its_escapes_and_optional_fields() {
         let line = "36 35 98:0 /mnt1 /mnt\\0402\\134x rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue";
-        let expected = MountInfo { id: 36, parent: 35, target: "/mnt 2\\x".into(), kind: "ext3".into() };
+        let expected = MountInfo {
+            id: 36,
+            parent: 35,
+            root: "/mnt1".into(),
+            target: "/mnt 2\\x".into(),
+            kind: "ext3".into(),
+        };
         assert_eq!(parse(line), Some(expected));
         assert_eq!(parse("36 35 98:0 / /mnt rw"), None);
     }

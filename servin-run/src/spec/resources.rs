@@ -91,7 +91,7 @@ object! {
 
     /// Tasks.
     pub struct Pids {
-        /// How many; zero or less is no limit.
+        /// How many; below zero is no limit.
         "limit" => limit: Option<i64>,
     }
 
