@@ -114,7 +114,9 @@ fn read(unified: &MountInfo, mounts: &[MountInfo], membership: &str) -> Hierarch
             hierarchy.own = below.filter(|below| below.starts_with('/')).unwrap_or("/").to_string();
         } else if !controllers.starts_with("name=") {
             for name in controllers.split(',') {
-                hierarchy.bound.push((name.to_string(), place_of(name, mounts)));
+                // The one controller that cgroup v2 has renamed.
+                let renamed = if name == "blkio" { "io" } else { name };
+                hierarchy.bound.push((renamed.to_string(), place_of(name, mounts)));
             }
         }
     }
@@ -145,7 +147,7 @@ mod tests {
             mount("cgroup2", "/", "/sys/fs/cgroup/unified"),
         ];
         let unified = preferred(mounts.iter().filter(|m| m.kind == "cgroup2")).expect("found");
-        let mut found = read(unified, &mounts, "4:memory:/m\n2:cpu,cpuacct:/\n1:name=systemd:/x\n0::/a/b\n");
+        let mut found = read(unified, &mounts, "4:blkio:/m\n2:cpu,cpuacct:/\n1:name=systemd:/x\n0::/a/b\n");
         found.controllers = "hugetlb pids".into();
         assert_eq!(found.own, "/a/b");
         assert_eq!(found.bound.len(), 3);
@@ -154,6 +156,8 @@ mod tests {
             error.contains("cpu controller is bound to cgroup v1 (on /sys/fs/cgroup/cpu,cpuacct)"),
             "{error}"
         );
+        let error = found.require(&["io"]).expect_err("refused").to_string();
+        assert!(error.contains("io controller is bound to cgroup v1 (on a hierarchy that is not"), "{error}");
         let error = found.require(&["rdma"]).expect_err("refused").to_string();
         assert!(error.contains("/sys/fs/cgroup/unified has no rdma controller"), "{error}");
         assert!(found.require(&["hugetlb", "pids"]).is_ok());

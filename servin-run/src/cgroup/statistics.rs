@@ -169,7 +169,8 @@ impl Cgroup {
         Ok(Counted {
             current: value(current)?.unwrap_or(0),
             peak: value(peak)?,
-            limit: value(limit)?,
+            // Huge pages of 1 GB write "max" as a number, rounded (mm/page_counter.c).
+            limit: value(limit)?.filter(|&limit| limit < 1 << 62),
             refused: 0,
         })
     }

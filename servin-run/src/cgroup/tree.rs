@@ -246,7 +246,7 @@ impl Cgroup {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
     use std::path::PathBuf;
 

@@ -8,7 +8,7 @@
 const BITS: u32 = 40;
 
 /// log2(10).
-const LOG2_10: i128 = (3.321_928_094_887_362_3 * (1u64 << BITS) as f64) as i128;
+const LOG2_10: i128 = (core::f64::consts::LOG2_10 * (1u64 << BITS) as f64) as i128;
 
 /// The weight of so many shares.
 pub fn to_weight(shares: u64) -> u64 {
@@ -20,9 +20,9 @@ pub fn to_weight(shares: u64) -> u64 {
     let one = 1i128 << BITS;
     let l = log2(shares);
     // Of the exponent, times 612; 7/34 is 126/612.
-    let exponent = (l * l >> BITS) + 125 * l - 126 * one;
+    let exponent = ((l * l) >> BITS) + 125 * l - 126 * one;
     // Where the power is a whole number, what the logarithms have lost must not round it up.
-    let wanted = (exponent * LOG2_10 >> BITS) - (612 * one >> 34);
+    let wanted = ((exponent * LOG2_10) >> BITS) - ((612 * one) >> 34);
     let (mut low, mut high) = (1, 10_000);
     while low < high {
         let middle = (low + high) / 2;
@@ -41,7 +41,7 @@ fn log2(number: u64) -> i128 {
     let mut mantissa = u128::from(number) << (60 - whole);
     let mut result = i128::from(whole);
     for _ in 0..BITS {
-        mantissa = mantissa * mantissa >> 60;
+        mantissa = (mantissa * mantissa) >> 60;
         result <<= 1;
         if mantissa >> 61 != 0 {
             mantissa >>= 1;
