@@ -17,4 +17,5 @@ pub mod tree;
 
 pub use hierarchy::Hierarchy;
 pub use limits::Limits;
+pub use remove::remove_if_empty;
 pub use tree::{Cgroup, Made};

@@ -8,6 +8,7 @@ mod oci;
 mod output;
 mod people;
 mod run;
+mod size;
 mod user;
 
 use alloc::string::String;

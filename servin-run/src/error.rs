@@ -79,6 +79,11 @@ impl Error {
         self.0.exit_code
     }
 
+    /// What was being done, the kernel's answer, and the hint, to be said elsewhere.
+    pub fn parts(&self) -> (&str, Option<Errno>, &str) {
+        (&self.0.step, self.0.errno, self.0.hint.as_deref().unwrap_or_default())
+    }
+
     /// The kernel's answer, where it was the kernel that refused.
     pub fn errno(&self) -> Option<Errno> {
         self.0.errno

@@ -55,6 +55,8 @@ pub struct Options<'o> {
     pub listener: Option<Listener>,
     /// The name of a new session keyring; without one the caller's is shared (session-keyring(7)).
     pub keyring: Option<String>,
+    /// The cgroup in which the container's process is born (its directory).
+    pub cgroup: Option<BorrowedFd<'o>>,
     /// A process all of whose namespaces of these kinds are joined first (a pidfd).
     pub enter: Option<(BorrowedFd<'o>, CloneFlags)>,
 }
@@ -94,15 +96,18 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     let mask = signal::set_mask(SignalSet::ALL).step(|| "block signals")?;
     let intermediate = options.enter.is_some() || needs_intermediate(plan);
     let clock = Clock::start(options.trace.is_some());
-    let flags = if intermediate { CloneFlags::empty() } else { plan.namespaces.clone_flags() };
-    let cloned = clone3(flags).map_err(|errno| clone_error(plan, errno));
-    let pid = match cloned {
-        Ok(Cloned::Child) => {
+    let flags = plan.namespaces.clone_flags();
+    let cloned = match intermediate {
+        true => clone3(CloneFlags::empty(), None),
+        false => clone3(flags, options.cgroup),
+    };
+    let pid = match cloned.map_err(|errno| clone_error(plan, errno)) {
+        Ok(Cloned::Child { misplaced }) => {
             drop(outside);
             let child = Child { plan, options, prepared, channel: inside, mask, root: None };
             match intermediate {
                 true => child.run_as_intermediate(),
-                false => child.run(flags.contains(CloneFlags::NEWUSER)),
+                false => child.run(flags.contains(CloneFlags::NEWUSER), misplaced),
             }
         }
         Ok(Cloned::Parent(pid)) => pid,

@@ -26,6 +26,7 @@ use namespaces::Namespaces;
 use process::Process;
 pub use steps::Step;
 
+use crate::cgroup::Limits;
 use crate::error::{Error, Result};
 use crate::seccomp::{self, Filter};
 use crate::spec::{self, NamespaceKind};
@@ -61,6 +62,10 @@ pub struct Plan {
     pub hooks: spec::Hooks,
     /// What the process may ask of the kernel.
     pub seccomp: Option<Filter>,
+    /// `linux.cgroupsPath`: where in the hierarchy its cgroup is.
+    pub cgroups_path: Option<String>,
+    /// The limits of that cgroup.
+    pub limits: Limits,
 }
 
 impl fmt::Display for Plan {
@@ -78,6 +83,12 @@ impl fmt::Display for Plan {
         }
         for offset in time_offsets {
             writeln!(f, "set {} off by {}.{:09} s", offset.clock, offset.seconds, offset.nanoseconds)?;
+        }
+        for write in &self.limits.writes {
+            writeln!(f, "limit {} to {}", write.file, write.value)?;
+        }
+        if let Some(program) = &self.limits.devices {
+            writeln!(f, "decide about devices by {} instructions", program.len())?;
         }
         for step in &self.steps {
             writeln!(f, "{step}")?;
@@ -106,6 +117,8 @@ pub fn plan(config: &spec::Config, bundle: &str, host: Host) -> Result<Plan> {
         init: annotation(config, ANNOTATION_INIT, "true")?,
         namespaces,
         hooks,
+        cgroups_path: linux.cgroups_path.clone().filter(|path| !path.is_empty()),
+        limits: linux.resources.as_ref().map_or_else(|| Ok(Limits::default()), Limits::new)?,
         seccomp: linux.seccomp.as_ref().map(seccomp::compile).transpose()?,
     })
 }

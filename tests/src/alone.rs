@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use crate::cgroup::{Outside, cgroup_mount};
 use crate::leaks::Snapshot;
 use crate::places::{SCRATCH, VICTIM};
 use crate::{run, sys};
@@ -37,8 +38,10 @@ fn start(name: &str) {
     own.args([name, "--exact", "--nocapture", "--test-threads=1"]);
     own.env(ALONE, name).env("SERVIN_ROOT", STATE).env("SERVIN_HOME", HOME).env_remove("RUST_BACKTRACE");
     own.stdin(Stdio::null()).current_dir("/");
-    sys::give_own_namespaces(&mut own);
+    let cgroup = Outside::make(name);
+    sys::give_own_namespaces(&mut own, cgroup.as_ref().map(Outside::entrances));
     let (code, output) = run::collected(own);
+    drop(cgroup);
     // Past libtest's capture: who reads a passing run sees what it did not test.
     // libtest leaves the line that it began open, inside and out: `test NAME ... SKIPPED: NAME: why`.
     for skipped in output.lines().filter_map(|line| Some(&line[line.find("SKIPPED: ")?..])) {
@@ -52,6 +55,11 @@ fn within(test: impl FnOnce()) {
     sys::make_private();
     sys::file_system("proc", "proc", "/proc", "").expect("mount a proc of the test's own PID namespace");
     sys::tmpfs(SCRATCH).expect("mount the test's own tmpfs");
+    if let Some(place) = cgroup_mount() {
+        let place = place.to_str().expect("UTF-8");
+        sys::unmount(place).expect("unmount the host's cgroups");
+        sys::file_system("cgroup2", "cgroup2", place, "").expect("mount the test's own cgroups");
+    }
     sys::stay_in_scratch();
     arm_victim();
     let before = Snapshot::take();

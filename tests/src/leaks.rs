@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::alone::{HOME, STATE};
-use crate::{run, sys};
+use crate::{cgroup, run, sys};
 
 /// The host as the test sees it.
 #[derive(PartialEq, Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Snapshot {
     names: Vec<String>,
     descriptors: BTreeSet<String>,
     state: BTreeSet<String>,
+    cgroups: BTreeSet<String>,
 }
 
 impl Snapshot {
@@ -33,6 +34,7 @@ impl Snapshot {
                 .map(|name| fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default())
                 .to_vec(),
             descriptors: descriptors(),
+            cgroups: cgroup::names(),
             state: [STATE, HOME].iter().flat_map(|place| names_below(Path::new(place))).collect(),
         }
     }
@@ -53,12 +55,13 @@ impl Snapshot {
             left.chain(gone).collect::<String>()
         };
         panic!(
-            "the test changed what is not its own:\n{}{}{}{}{}{}",
+            "the test changed what is not its own:\n{}{}{}{}{}{}{}",
             difference("mount", &self.mounts, &after.mounts),
             difference("process", &self.processes, &after.processes),
             difference("interface", &self.interfaces, &after.interfaces),
             difference("descriptor", &self.descriptors, &after.descriptors),
             difference("state", &self.state, &after.state),
+            difference("cgroup", &self.cgroups, &after.cgroups),
             if self.names == after.names { String::new() } else { format!("  names: {:?}\n", after.names) },
         );
     }

@@ -9,6 +9,7 @@
 
 mod alone;
 mod bundle;
+mod cgroup;
 mod leaks;
 mod oci;
 mod people;
@@ -20,6 +21,7 @@ mod terminal;
 
 pub use alone::{alone, forget_home, make_private_again, make_shared, own_capabilities, skipped};
 pub use bundle::Bundle;
+pub use cgroup::{cgroup_mount, has_controller};
 pub use oci::{oci, state, status};
 pub use people::{DOCKERS_CAPABILITIES, People, servin};
 pub use places::{

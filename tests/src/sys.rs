@@ -27,12 +27,29 @@ fn zeroed<T: Copy>() -> T {
 }
 
 /// Starts the command as PID 1 of new namespaces, in a session of its own, killed with whoever started it.
-pub(crate) fn give_own_namespaces(command: &mut Command) {
+pub(crate) fn give_own_namespaces(command: &mut Command, cgroup: Option<[CString; 2]>) {
     // SAFETY: between fork and execve, single-threaded, and only system calls are made.
-    unsafe { command.pre_exec(enter_own_namespaces) };
+    unsafe { command.pre_exec(move || enter_own_namespaces(cgroup.as_ref())) };
 }
 
-fn enter_own_namespaces() -> io::Result<()> {
+/// Moves this process into a cgroup.
+fn enter_cgroup(procs: &CString) -> io::Result<()> {
+    // SAFETY: a C string.
+    let file = check(unsafe { libc::open(procs.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) })?;
+    // SAFETY: a descriptor of our own, and one byte.
+    match unsafe { libc::write(file, c"0".as_ptr().cast(), 1) } {
+        1 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn enter_own_namespaces(cgroup: Option<&[CString; 2]>) -> io::Result<()> {
+    if let Some([root, leaf]) = cgroup {
+        enter_cgroup(root)?;
+        // SAFETY: no pointers.
+        check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })?;
+        enter_cgroup(leaf)?;
+    }
     let flags =
         libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     // SAFETY: no pointers.

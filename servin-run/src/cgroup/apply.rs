@@ -10,6 +10,7 @@ use super::file;
 use super::limits::{Limits, Refusal, Write};
 use super::tree::Cgroup;
 use crate::error::{Error, Result, Step};
+use crate::spec;
 
 /// What a file held before it was written.
 struct Before {
@@ -36,6 +37,32 @@ impl Cgroup {
             }
         }
         applied
+    }
+
+    /// Adds to limits that are to change what they need of those that stay: a quota is written with its period, and
+    /// swap is told as memory and swap together.
+    pub fn complete(&self, resources: &mut spec::Resources) -> Result<()> {
+        let number = |name: &str, word: usize| -> Result<Option<i64>> {
+            let text = file::read_if_there(self.descriptor(), name)
+                .step(|| format!("read {}/{name}", self.path()))?;
+            Ok(text.split_ascii_whitespace().nth(word).map(|word| word.parse().unwrap_or(-1)))
+        };
+        if let Some(cpu) = &mut resources.cpu {
+            let (quota, period) = (cpu.quota.is_some(), cpu.period.is_some());
+            if period && !quota {
+                cpu.quota = number("cpu.max", 0)?;
+            }
+            if quota && !period {
+                cpu.period = number("cpu.max", 1)?.and_then(|period| period.try_into().ok());
+            }
+        }
+        if let Some(memory) = &mut resources.memory
+            && memory.swap.is_some()
+            && memory.limit.is_none()
+        {
+            memory.limit = number("memory.max", 0)?;
+        }
+        Ok(())
     }
 
     fn apply_one(&self, write: &Write, before: &mut Vec<Before>) -> Result<()> {

@@ -19,7 +19,7 @@ const MAGIC: u64 = 0x6367_7270;
 pub struct Hierarchy {
     /// The directory that it is mounted on.
     pub mount: String,
-    /// The cgroup of this process, from `mount`: `/` or `/a/b`.
+    /// The cgroup of that process, from `mount`: `/` or `/a/b`.
     pub own: String,
     /// The controllers that the topmost visible cgroup has, separated by blanks.
     pub controllers: String,
@@ -30,7 +30,12 @@ pub struct Hierarchy {
 impl Hierarchy {
     /// The unified hierarchy; none where cgroup v2 is not mounted.
     pub fn find() -> Result<Option<Hierarchy>> {
-        let membership = file::read(CWD, "/proc/self/cgroup").step(|| "read /proc/self/cgroup")?;
+        Hierarchy::find_for("/proc/self/cgroup")
+    }
+
+    /// As a process sees it whose file in /proc that is.
+    pub fn find_for(file: &str) -> Result<Option<Hierarchy>> {
+        let membership = file::read(CWD, file).step(|| format!("read {file}"))?;
         let mounts = mountinfo::read()?;
         // Another mount may lie over one of them: then it is not what its path leads to.
         let is_visible = |mount: &&MountInfo| {

@@ -7,6 +7,9 @@ use alloc::vec::Vec;
 
 use crate::error::{Error, Result};
 
+/// The cgroup of all containers that are not told another; gone with the last of them.
+pub const COMMON: &str = "/servin";
+
 /// The path from the hierarchy's root: that of the configuration, or `/servin/ID`. A relative one starts at the
 /// parent of `own`, the cgroup of this process, as runc has it: `own` itself has processes, so that no controller
 /// could be enabled below it.
@@ -14,7 +17,7 @@ pub fn resolve(configured: Option<&str>, id: &str, own: &str) -> Result<String> 
     let mut parts = Vec::new();
     let path = configured.unwrap_or_default();
     if path.is_empty() {
-        push(&mut parts, "servin");
+        push(&mut parts, COMMON);
         push(&mut parts, id);
     } else if is_systemd(path) {
         return Err(refused(path, "is in the form slice:prefix:name, which is for the systemd driver"));

@@ -186,7 +186,8 @@ pub(super) fn below(entry: &rustix::fs::DirEntry) -> Option<&str> {
     (entry.file_type() == rustix::fs::FileType::Directory && name != "." && name != "..").then_some(name)
 }
 
-pub(super) fn timespec(nanoseconds: Nanoseconds) -> Timespec {
+/// A time for the kernel.
+pub fn timespec(nanoseconds: Nanoseconds) -> Timespec {
     Timespec { tv_sec: (nanoseconds / SECOND) as _, tv_nsec: (nanoseconds % SECOND) as _ }
 }
 

@@ -4,11 +4,12 @@ use alloc::format;
 use alloc::string::ToString;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, unlinkat};
 use rustix::io::{self, Errno};
 use servin_init::sys::clock::now;
 
 use super::file;
+use super::path::COMMON;
 use super::processes::{PATIENCE, below, pause};
 use super::tree::Cgroup;
 use crate::error::{Result, Step};
@@ -26,7 +27,10 @@ impl Cgroup {
         let mut delay = 1;
         loop {
             match unlinkat(&parent, name, AtFlags::REMOVEDIR) {
-                Ok(()) | Err(Errno::NOENT) => return Ok(()),
+                Ok(()) | Err(Errno::NOENT) => {
+                    remove_common(self.path());
+                    return Ok(());
+                }
                 // cgroupfs says EBUSY of cgroups below and of processes alike.
                 Err(Errno::BUSY | Errno::NOTEMPTY) => {}
                 Err(errno) => return Err(errno).step(step),
@@ -40,6 +44,22 @@ impl Cgroup {
                 delay = (delay * 2).min(32);
             }
         }
+    }
+}
+
+/// Removes the directory at `path` if it is an empty cgroup without processes.
+pub fn remove_if_empty(path: &str) {
+    if unlinkat(CWD, path, AtFlags::REMOVEDIR).is_ok() {
+        remove_common(path);
+    }
+}
+
+/// With the last of them goes the cgroup of all containers that were not told another.
+fn remove_common(path: &str) {
+    if let Some((parent, _)) = path.rsplit_once('/')
+        && parent.ends_with(COMMON)
+    {
+        let _ = unlinkat(CWD, parent, AtFlags::REMOVEDIR);
     }
 }
 

@@ -70,8 +70,8 @@ pub struct Memory {
     pub memory: Counted,
     /// Swap alone.
     pub swap: Counted,
-    /// How many processes the kernel has killed for want of memory.
-    pub oom_kills: u64,
+    /// What has happened for want of memory, with the kernel's names (memory.events).
+    pub events: Vec<(String, u64)>,
     /// What it is used for, with the kernel's names (memory.stat).
     pub breakdown: Vec<(String, u64)>,
 }
@@ -136,7 +136,7 @@ impl Cgroup {
                     ..self.counted("memory.current", "memory.peak", "memory.max")?
                 },
                 swap: self.counted("memory.swap.current", "memory.swap.peak", "memory.swap.max")?,
-                oom_kills: number(&events, "oom_kill").unwrap_or(0),
+                events: pairs(&events),
                 breakdown: pairs(&text("memory.stat")?),
             },
             pids: Counted {
@@ -316,7 +316,7 @@ mod tests {
         let cpu = Cpu { usage: 10, user: 7, system: 3, periods: 5, throttled_periods: 2, throttled: 99 };
         assert_eq!(found.cpu, cpu);
         assert_eq!(found.memory.memory, Counted { current: 4096, peak: Some(8192), limit: None, refused: 4 });
-        assert_eq!((found.memory.swap.limit, found.memory.oom_kills), (Some(0), 2));
+        assert_eq!((found.memory.swap.limit, &found.memory.events[4]), (Some(0), &("oom_kill".into(), 2)));
         assert_eq!(found.memory.breakdown, [("anon".into(), 12), ("file".into(), 34)]);
         assert_eq!((found.pids.current, found.pids.limit), (3, Some(100)));
         assert_eq!((found.io[0].reads, found.io[0].discarded_bytes, found.io.len()), (3, 5, 2));

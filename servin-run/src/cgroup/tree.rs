@@ -16,6 +16,7 @@ use rustix::process::Pid;
 use super::file::{self, has_word};
 use super::hierarchy::{self, Hierarchy};
 use super::limits::Limits;
+use super::path::COMMON;
 use crate::error::{Error, Result, Step};
 
 /// What `statistics` reports and `update` may set later: enabled where that is possible.
@@ -65,6 +66,23 @@ impl Cgroup {
                 _ => error,
             }
         })
+    }
+
+    /// The existing cgroup at `path` below it.
+    pub fn below(&self, path: &str) -> Result<Cgroup> {
+        let path = path.trim_matches('/');
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(Error::new(format_args!(
+                "\"{path}\" is not the path of a cgroup below the container's"
+            )));
+        }
+        Cgroup::open(&format!("{}/{path}", self.path))
+    }
+
+    /// Whether it passes controllers on, so that only those below may have processes.
+    pub fn is_inner(&self) -> Result<bool> {
+        let enabled = file::read_if_there(&self.directory, "cgroup.subtree_control");
+        Ok(!enabled.step(|| format!("read {}/cgroup.subtree_control", self.path))?.trim().is_empty())
     }
 
     /// A directory that is not proved to be a cgroup.
@@ -126,6 +144,21 @@ impl Hierarchy {
     /// themselves are still to be applied.
     pub fn create(&self, path: &str, limits: &Limits) -> Result<Made> {
         self.require(&limits.controllers)?;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.make(path, limits) {
+                // The cgroup above was empty for a moment, and whoever emptied it has removed it.
+                Err(error)
+                    if matches!(error.errno(), Some(Errno::NOENT | Errno::NODEV))
+                        && path.starts_with(COMMON)
+                        && attempts < 100 => {}
+                made => return made,
+            }
+        }
+    }
+
+    fn make(&self, path: &str, limits: &Limits) -> Result<Made> {
         let mut undo = Undo::default();
         let mut here = self.directory("");
         let mut directory = file::open_absolute(&here).step(|| format!("open {here}"))?;

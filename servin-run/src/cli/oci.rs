@@ -3,12 +3,14 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod globals;
 mod list;
 mod running;
 mod signals;
 mod spec;
+mod update;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -36,6 +38,10 @@ const COMMANDS: &[Entry] = &[
     ("run", "create and start a container, and wait for it", create::run),
     ("state", "print the state of a container", running::state),
     ("kill", "send a signal to a container", running::kill),
+    ("pause", "stop all processes of a container", running::pause),
+    ("resume", "let the processes of a paused container go on", running::resume),
+    ("update", "change the limits of a container", update::update),
+    ("events", "print what a container uses, and when it runs out of memory", events::events),
     ("delete", "remove a container that has ended", delete::delete),
     ("exec", "run one more process in a container", exec::exec),
     ("list", "list the containers", list::list),

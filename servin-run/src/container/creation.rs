@@ -7,9 +7,11 @@ use rustix::fs::CWD;
 use rustix::process::Pid;
 
 use super::directory::{Directory, Lock, Root, write_whole};
+use super::placement::{Manager, Placement};
 use super::process::Identity;
 use super::record::{self, Record, START};
 use super::{removal, start, time};
+use crate::cgroup::Made;
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::{self, Listener};
 use crate::launch::{self, Running, Watch};
@@ -36,6 +38,8 @@ pub struct Request<'r> {
     pub console_socket: Option<&'r str>,
     /// The process waits for `start`.
     pub wait: bool,
+    /// Who makes its cgroup.
+    pub manager: Manager,
 }
 
 /// A container that was made.
@@ -46,12 +50,14 @@ pub struct Created {
     pub lock: Lock,
     /// Its process, our child.
     pub running: Running,
-    /// What its hooks read.
+    /// What is kept of it,
+    pub record: Record,
+    /// and what its hooks read.
     pub state: State,
 }
 
 /// Makes the container. After a failure nothing of it is left.
-pub fn create(root: &Root, request: &Request, mut options: launch::Options) -> Result<Created> {
+pub fn create(root: &Root, request: &Request, options: launch::Options) -> Result<Created> {
     let (directory, lock) = root.create(request.id)?;
     let config = request.config;
     let rootfs = config.root.as_ref().map_or("", |root| root.path.as_str());
@@ -63,24 +69,28 @@ pub fn create(root: &Root, request: &Request, mut options: launch::Options) -> R
         ..Record::default()
     };
     let mut creation = Creation { request, directory: &directory, record, born: false };
-    let launched = creation.launch(&mut options);
+    let warn = options.warn;
+    let launched = creation.launch(options);
     let Creation { record, born, .. } = creation;
+    let state = record.state(request.id, config.annotations.clone());
     match launched {
         Ok(running) => {
-            let state = options.state;
             if !request.wait
-                && let Some(warn) = options.warn
+                && let Some(warn) = warn
             {
                 let poststart = &request.plan.hooks.poststart;
                 start::run_hooks(poststart, state.clone(), record.pid, warn, running.mask);
             }
-            Ok(Created { directory, lock, running, state })
+            Ok(Created { directory, lock, running, record, state })
         }
         Err(error) => {
             let hooks = if born { request.plan.hooks.poststop.as_slice() } else { &[] };
-            let state = record.state(request.id, config.annotations.clone());
-            removal::clean_up(&directory, hooks, state, options.warn);
-            Err(error)
+            match removal::clean_up(&directory, &record, hooks, state, warn) {
+                Ok(()) => Err(error),
+                Err(left) => {
+                    Err(Error::new(alloc::format!("{error}; and then: {left}")).exit_code(error.code()))
+                }
+            }
         }
     }
 }
@@ -95,16 +105,30 @@ struct Creation<'c> {
 }
 
 impl Creation<'_> {
-    fn launch(&mut self, options: &mut launch::Options) -> Result<Running> {
+    fn launch(&mut self, options: launch::Options) -> Result<Running> {
         let request = self.request;
+        let placement = Placement::find(request.plan, request.id, request.manager)?;
         record::save_config(self.directory, request.text)?;
+        self.record.cgroup = placement.as_ref().map(Placement::directory);
         self.record.save(self.directory)?;
-        options.state = self.record.state(request.id, request.config.annotations.clone());
-        if request.wait {
-            let listener = Listener::new(&self.directory.socket(START));
-            options.listener = Some(listener.step(|| "listen for start")?);
+        let made = match &placement {
+            Some(placement) => placement.make(&request.plan.limits, options.warn)?,
+            None => None,
+        };
+        self.record.cgroup_made = made.is_some();
+        if placement.is_some() {
+            self.record.save(self.directory)?;
         }
-        launch::launch(request.plan, options, self)
+        let listener = match request.wait {
+            true => Some(Listener::new(&self.directory.socket(START)).step(|| "listen for start")?),
+            false => None,
+        };
+        let cgroup = made.as_ref().map(|made| made.descriptor());
+        let state = self.record.state(request.id, request.config.annotations.clone());
+        let options = launch::Options { listener, cgroup, state, ..options };
+        let running = launch::launch(request.plan, &options, self)?;
+        made.map(Made::keep);
+        Ok(running)
     }
 }
 

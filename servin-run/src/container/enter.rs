@@ -11,6 +11,7 @@ use rustix::process::Pid;
 
 use super::creation::announce;
 use super::record::{Container, load_config};
+use crate::cgroup::{Cgroup, Hierarchy, Limits};
 use crate::error::{Error, Result};
 use crate::launch::{self, Running, Watch};
 use crate::plan::namespaces::{self, Namespaces};
@@ -29,6 +30,8 @@ pub struct Request<'r> {
     pub console_socket: Option<&'r str>,
     /// A frozen container is no error: the process waits with it.
     pub ignore_paused: bool,
+    /// A cgroup below the container's, instead of that.
+    pub cgroup: Option<&'r str>,
 }
 
 /// Starts the process. What it shares with the container: all namespaces and the root; what it does not have of
@@ -44,6 +47,8 @@ pub fn enter(container: &Container, request: &Request, options: launch::Options)
     let linux = config.linux.unwrap_or_default();
     let planned = plan(&request.process, process.pid, &linux)?;
     let entry = &mut Entry { request };
+    let cgroup = cgroup(container, process.pid, request.cgroup)?;
+    let options = launch::Options { cgroup: cgroup.as_ref().map(|cgroup| cgroup.descriptor()), ..options };
     let descriptor = process.descriptor.as_ref().map(AsFd::as_fd);
     let mut options =
         launch::Options { enter: descriptor.map(|process| (process, kinds(&planned))), ..options };
@@ -54,6 +59,25 @@ pub fn enter(container: &Container, request: &Request, options: launch::Options)
             launch::launch(&planned, &options, entry)
         }
         other => other,
+    }
+}
+
+/// Where the process is born. A container that keeps processes only in cgroups of its own below, as systemd does,
+/// has its first one there: beside that the new one belongs.
+fn cgroup(container: &Container, first: Pid, asked_for: Option<&str>) -> Result<Option<Cgroup>> {
+    let Some(own) = &container.cgroup else {
+        return match asked_for {
+            None | Some("/") => Ok(None),
+            Some(_) => Err(Error::new("--cgroup: the container has no cgroup")),
+        };
+    };
+    match asked_for {
+        None | Some("/") if own.is_inner()? => {
+            let hierarchy = Hierarchy::find_for(&format!("/proc/{first}/cgroup"))?;
+            hierarchy.map(|hierarchy| Cgroup::open(&hierarchy.directory(&hierarchy.own))).transpose()
+        }
+        None | Some("/") => Cgroup::open(own.path()).map(Some),
+        Some(path) => own.below(path).map(Some).map_err(|error| error.within("--cgroup")),
     }
 }
 
@@ -84,7 +108,16 @@ fn plan(process: &spec::Process, pid: Pid, linux: &spec::Linux) -> Result<Plan> 
     }
     let seccomp = linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
     let namespaces = Namespaces { joined, ..Namespaces::default() };
-    Ok(Plan { namespaces, steps, process, init: false, hooks: spec::Hooks::default(), seccomp })
+    Ok(Plan {
+        namespaces,
+        steps,
+        process,
+        init: false,
+        hooks: spec::Hooks::default(),
+        seccomp,
+        cgroups_path: None,
+        limits: Limits::default(),
+    })
 }
 
 fn kinds(plan: &Plan) -> CloneFlags {

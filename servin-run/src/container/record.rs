@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use rustix::process::Pid;
 
 use super::directory::Directory;
+use super::placement;
 use super::process::{Alive, Identity};
+use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::spec::json::object;
 use crate::spec::{self, Config, State, Status};
@@ -36,8 +38,10 @@ object! {
         "start" => start: Option<u64>,
         /// With it: the host's boot id.
         "boot" => boot: Option<String>,
-        /// The cgroup below the mount of the unified hierarchy, where it has one.
+        /// The directory of its cgroup, where it has one.
         "cgroup" => cgroup: Option<String>,
+        /// That cgroup was made; before, it may be another's.
+        "cgroupMade" => cgroup_made: bool,
     }
 }
 
@@ -60,6 +64,14 @@ impl Record {
         self.pid = Some(identity.pid.as_raw_nonzero().get());
         self.start = Some(identity.start);
         self.boot = Some(identity.boot);
+    }
+
+    /// Its cgroup, unless it has none.
+    pub fn cgroup(&self) -> Result<Option<Cgroup>> {
+        match &self.cgroup {
+            Some(path) if self.cgroup_made => placement::open(path),
+            _ => Ok(None),
+        }
     }
 
     /// The process, unless it has ended or there never was one.
@@ -93,6 +105,8 @@ pub struct Container {
     pub record: Record,
     /// Its process, unless it has ended.
     pub process: Option<Alive>,
+    /// Its cgroup, where it has one.
+    pub cgroup: Option<Cgroup>,
     /// Where in its life it is.
     pub status: Status,
 }
@@ -102,14 +116,39 @@ impl Container {
     pub fn look(directory: Directory) -> Result<Container> {
         let record = Record::load(&directory)?.unwrap_or_default();
         let process = record.process()?;
+        let cgroup = record.cgroup()?;
         let status = match &process {
             // Somebody is still creating it, or was killed doing so.
             None if record.pid.is_none() && directory.is_locked()? => Status::Creating,
             None => Status::Stopped,
+            Some(_) if cgroup.as_ref().map_or(Ok(false), Cgroup::is_frozen)? => Status::Paused,
             Some(_) if directory.has(START) => Status::Created,
             Some(_) => Status::Running,
         };
-        Ok(Container { directory, record, process, status })
+        Ok(Container { directory, record, process, cgroup, status })
+    }
+
+    /// All its processes: those of its cgroup, or where it has none those of its PID namespace.
+    pub fn pids(&self) -> Result<Vec<Pid>> {
+        match (&self.cgroup, &self.process) {
+            (_, None) => Err(Error::new("container not running")),
+            (Some(cgroup), _) => cgroup.pids(),
+            (None, Some(process)) => Ok(process.family()?.iter().map(|member| member.pid).collect()),
+        }
+    }
+
+    /// Sends a signal to all of them. That there is none any more is no error.
+    pub fn signal_all(&self, number: u32) -> Result<()> {
+        match (&self.cgroup, &self.process) {
+            (Some(cgroup), _) => cgroup.signal(number),
+            (None, None) => Ok(()),
+            (None, Some(process)) => {
+                for member in process.family()? {
+                    member.signal(number)?;
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Its state, as `state` prints it and hooks read it.

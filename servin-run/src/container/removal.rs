@@ -3,7 +3,8 @@
 use linux_raw_sys::general::SIGKILL;
 
 use super::directory::{Directory, Root};
-use super::record::{self, Container};
+use super::record::{self, Container, Record};
+use crate::cgroup;
 use crate::error::{Error, Result};
 use crate::launch::hooks;
 use crate::spec::{Hook, State, Status};
@@ -38,13 +39,16 @@ pub fn delete(root: Option<&Root>, id: &str, force: bool, warn: fn(&str)) -> Res
     let config = record::load_config(&container.directory).unwrap_or_default();
     let poststop = config.hooks.map(|hooks| hooks.poststop).unwrap_or_default();
     let state = State { status: Status::Stopped, ..container.record.state(id, config.annotations) };
-    clean_up(&container.directory, &poststop, state, Some(warn));
+    let removed = clean_up(&container.directory, &container.record, &poststop, state, Some(warn));
     drop(lock);
-    Ok(())
+    removed
 }
 
-/// Kills the process, where there is one, and waits for its end.
+/// Kills the processes, where there are any, and waits for the end of the first.
 fn end(container: &Container) -> Result<()> {
+    if let Some(cgroup) = &container.cgroup {
+        cgroup.kill()?;
+    }
     let Some(process) = &container.process else { return Ok(()) };
     if process.signal(SIGKILL)?.is_some() && !process.ends_within(PATIENCE_MS) {
         return Err(Error::new(format_args!(
@@ -56,10 +60,30 @@ fn end(container: &Container) -> Result<()> {
 }
 
 /// Removes what a container has left when its process has ended, and then runs its `poststop` hooks, whose
-/// failures are only warnings (runtime.md, "Lifecycle", step 13).
-pub fn clean_up(directory: &Directory, poststop: &[Hook], state: State, warn: Option<fn(&str)>) {
-    let warn = |error: Error| warn.iter().for_each(|warn| warn(&alloc::format!("{error}")));
-    directory.remove().unwrap_or_else(warn);
+/// failures are only warnings (runtime.md, "Lifecycle", step 13). When something cannot be removed, its record stays,
+/// so that `delete` can try again.
+pub fn clean_up(
+    directory: &Directory,
+    record: &Record,
+    poststop: &[Hook],
+    state: State,
+    warn: Option<fn(&str)>,
+) -> Result<()> {
+    match (record.cgroup()?, &record.cgroup) {
+        (Some(cgroup), _) => {
+            cgroup.kill()?;
+            cgroup.remove()?;
+        }
+        // It may be one that another container has, and is then not removed by this.
+        (None, Some(path)) => cgroup::remove_if_empty(path),
+        (None, None) => {}
+    }
+    directory.remove()?;
     let state = State { status: Status::Stopped, pid: Some(0), ..state };
-    hooks::run("poststop", poststop, &state, SignalSet::EMPTY).unwrap_or_else(warn);
+    hooks::run("poststop", poststop, &state, SignalSet::EMPTY).unwrap_or_else(|error| {
+        if let Some(warn) = warn {
+            warn(&alloc::format!("{error}"));
+        }
+    });
+    Ok(())
 }

@@ -98,8 +98,12 @@ impl Channel {
                 bytes.extend(step.bytes().take(LONGEST / 2));
             }
             Message::Failed(error) => {
+                let (step, errno, hint) = error.parts();
                 bytes.extend([b'F', error.code()]);
-                bytes.extend(alloc::format!("{error}").bytes().take(LONGEST / 2));
+                bytes.extend(errno.map_or(0, Errno::raw_os_error).to_ne_bytes());
+                bytes.extend(step.bytes().filter(|byte| *byte != 0).take(LONGEST / 2));
+                bytes.push(0);
+                bytes.extend(hint.bytes());
             }
             Message::Warning(text) => {
                 bytes.push(b'W');
@@ -147,7 +151,7 @@ fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> 
     let text = |from: usize| body.get(from..).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     Some(match tag {
         b'T' => Message::Trace(number()?, text(4)?),
-        b'F' => Message::Failed(Error::new(text(1)?).exit_code(*body.first()?)),
+        b'F' => Message::Failed(failure(body)?),
         b'W' => Message::Warning(text(0)?),
         b'M' => Message::NeedsMaps,
         b'P' => Message::Process(number()?),
@@ -158,6 +162,18 @@ fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> 
         b'G' => Message::Go,
         _ => return None,
     })
+}
+
+fn failure(body: &[u8]) -> Option<Error> {
+    let (code, rest) = body.split_first()?;
+    let (errno, rest) = rest.split_first_chunk::<4>()?;
+    let (step, hint) = core::str::from_utf8(rest).ok()?.split_once('\0')?;
+    let error = match i32::from_ne_bytes(*errno) {
+        0 => Error::new(step),
+        errno => Error::os(step, Errno::from_raw_os_error(errno)),
+    };
+    let error = error.exit_code(*code);
+    Some(if hint.is_empty() { error } else { error.hint(String::from(hint)) })
 }
 
 /// Sends a descriptor, and what it is, to the stream socket at `path`.
@@ -188,10 +204,14 @@ mod tests {
         let (inside, outside) = Channel::pair().expect("a pair");
         inside.send(&Message::Trace(7, "mount".into())).expect("sent");
         inside.send(&Message::Failed(Error::new("no").exit_code(126))).expect("sent");
+        inside.send(&Message::Failed(Error::os("go", Errno::NOENT).hint("why"))).expect("sent");
         drop(inside);
         assert!(matches!(outside.receive(), Ok(Some(Message::Trace(7, text))) if text == "mount"));
         let Ok(Some(Message::Failed(error))) = outside.receive() else { panic!("an error was sent") };
         assert_eq!((error.to_string().as_str(), error.code()), ("no", 126));
+        let Ok(Some(Message::Failed(error))) = outside.receive() else { panic!("an error was sent") };
+        assert_eq!(error.to_string(), "go: no such file or directory (ENOENT): why");
+        assert_eq!((error.errno(), error.code()), (Some(Errno::NOENT), 125));
         assert!(matches!(outside.receive(), Ok(None)));
     }
 

@@ -21,6 +21,7 @@ use super::clock::Clock;
 use super::hide::{self, Masks};
 use super::mount::Outcome;
 use super::{Options, device, hooks, identity, label, mount, program, rootfs, sysctl};
+use crate::cgroup;
 use crate::error::{Error, Result, Step as _};
 use crate::fs::copy::write_all;
 use crate::fs::resolve::{self, Create};
@@ -65,8 +66,8 @@ pub struct Child<'p> {
 
 impl Child<'_> {
     /// Does everything and becomes the program. Whatever goes wrong is said through the channel.
-    pub fn run(mut self, needs_maps: bool) -> ! {
-        let error = match self.set_up(needs_maps).and_then(|()| self.wait_for_start()) {
+    pub fn run(mut self, needs_maps: bool, misplaced: bool) -> ! {
+        let error = match self.set_up(needs_maps, misplaced).and_then(|()| self.wait_for_start()) {
             Ok(()) => match self.prepared.init.take() {
                 Some(init) => program::execute_init(&init, &self.plan.process),
                 None => program::execute(&self.plan.process),
@@ -84,7 +85,7 @@ impl Child<'_> {
     /// container's process is born as its sister.
     pub fn run_as_intermediate(mut self) -> ! {
         match self.intermediate() {
-            Ok(Cloned::Child) => self.run(false),
+            Ok(Cloned::Child { misplaced }) => self.run(false, misplaced),
             Ok(Cloned::Parent(pid)) => {
                 let _ = self.channel.send(&Message::Process(pid.as_raw_nonzero().get() as u32));
                 servin_init::sys::process::exit(0)
@@ -118,7 +119,7 @@ impl Child<'_> {
             unshare(CloneFlags::NEWTIME).step(|| "make a time namespace")?;
             set_time_offsets(&offsets, &namespaces.time_offsets)?;
         }
-        clone3(flags | CloneFlags::PARENT).step(|| "create the container's process")
+        clone3(flags | CloneFlags::PARENT, self.options.cgroup).step(|| "create the container's process")
     }
 
     /// Says that everything is done but the exec, and waits until that may be: as soon as the parent has noted
@@ -166,12 +167,19 @@ impl Child<'_> {
         }
     }
 
-    fn set_up(&mut self, needs_maps: bool) -> Result<()> {
+    fn set_up(&mut self, needs_maps: bool, misplaced: bool) -> Result<()> {
         let plan = self.plan;
+        if misplaced && let Some(cgroup) = self.options.cgroup {
+            // "0" is whoever writes.
+            cgroup::file::write(cgroup, "cgroup.procs", "0").step(|| "enter the cgroup")?;
+        }
         if needs_maps {
             self.ask(&Message::NeedsMaps)?;
         }
         self.join_namespaces()?;
+        if plan.namespaces.is_new(NamespaceKind::Cgroup) {
+            unshare(CloneFlags::NEWCGROUP).step(|| "make a cgroup namespace")?;
+        }
         if plan.namespaces.separate(NamespaceKind::User) {
             identity::become_root()?;
         }

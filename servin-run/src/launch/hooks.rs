@@ -42,8 +42,8 @@ fn run_one(hook: &spec::Hook, state: &str, mask: SignalSet) -> Result<()> {
     let input = sealed::copy("state", state.as_bytes())?;
     seek(&input, SeekFrom::Start(0)).step(|| "rewind the state")?;
     let (inside, outside) = Channel::pair()?;
-    match clone3(CloneFlags::empty()).step(|| "create a process")? {
-        Cloned::Child => {
+    match clone3(CloneFlags::empty(), None).step(|| "create a process")? {
+        Cloned::Child { .. } => {
             drop(outside);
             let error = become_hook(hook, &input, mask);
             let _ = inside.send(&Message::Failed(error));

@@ -43,8 +43,8 @@ fn write(pid: Pid, name: &str, text: &str) -> Result<()> {
 /// ends as soon as the namespace is held by a descriptor.
 pub fn make(maps: &IdMaps) -> Result<OwnedFd> {
     let (waits, held) = pipe_with(PipeFlags::CLOEXEC).step(|| "make a pipe")?;
-    match clone3(CloneFlags::NEWUSER).step(|| "make a user namespace")? {
-        Cloned::Child => {
+    match clone3(CloneFlags::NEWUSER, None).step(|| "make a user namespace")? {
+        Cloned::Child { .. } => {
             drop(held);
             let _ = rustix::io::read(&waits, &mut [0][..]);
             servin_init::sys::process::exit(0);

@@ -65,9 +65,11 @@ impl Namespaces {
         self.new.contains(&kind)
     }
 
-    /// The flags that make the new namespaces.
+    /// The flags that make the new namespaces at the birth of the container's process. Not the cgroup namespace: a
+    /// clone would root it in the cgroup of the caller, not in that of the child (kernel/cgroup/namespace.c).
     pub fn clone_flags(&self) -> CloneFlags {
-        self.new.iter().map(|kind| flag(*kind)).collect()
+        let at_birth = self.new.iter().filter(|kind| **kind != NamespaceKind::Cgroup);
+        at_birth.map(|kind| flag(*kind)).collect()
     }
 }
 
@@ -223,6 +225,7 @@ mod tests {
             new: [Pid, Network, Mount, Ipc, Uts, User, Cgroup, Time].to_vec(),
             ..Namespaces::default()
         };
-        assert_eq!(all.clone_flags().bits().count_ones(), 8);
+        assert_eq!(all.new.iter().map(|kind| flag(*kind)).collect::<CloneFlags>().bits().count_ones(), 8);
+        assert!(!all.clone_flags().contains(CloneFlags::NEWCGROUP));
     }
 }

@@ -12,8 +12,6 @@ pub fn refuse(config: &spec::Config) -> Result<()> {
     let label = |label: Option<&String>| label.is_some_and(|label| !label.is_empty());
     #[rustfmt::skip]
     let fields = [
-        ("linux.resources", linux.is_some_and(|l| l.resources.is_some())),
-        ("linux.cgroupsPath", label(linux.and_then(|l| l.cgroups_path.as_ref()))),
         ("linux.intelRdt", linux.is_some_and(|l| l.intel_rdt.is_some())),
         ("linux.netDevices", linux.is_some_and(|l| !l.net_devices.is_empty())),
         ("linux.mountLabel", label(linux.and_then(|l| l.mount_label.as_ref()))),

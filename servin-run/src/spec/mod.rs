@@ -10,6 +10,7 @@
 pub const VERSION: &str = "1.3.0";
 
 mod config;
+pub mod events;
 pub mod features;
 pub mod json;
 mod linux;

@@ -1,10 +1,13 @@
 //! New processes and namespaces: clone3(2), and clone(2) for kernels (or filters) without it; unshare(2), setns(2).
 
 use linux_raw_sys::general::{__NR_clone, __NR_clone3, __NR_setns, __NR_unshare, SIGCHLD, clone_args};
-use rustix::fd::{AsFd, AsRawFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::io::{self, Errno};
 use rustix::process::Pid;
 use servin_init::syscall;
+
+/// The child is born in the cgroup whose directory the struct names (linux/sched.h, since Linux 5.7).
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 bitflags::bitflags! {
     /// Which namespaces the child gets of its own, and whose child it is (clone(2)).
@@ -38,36 +41,49 @@ pub enum Cloned {
     /// The caller, who learns the child's pid.
     Parent(Pid),
     /// The new process.
-    Child,
+    Child {
+        /// It was asked to be born in a cgroup, and this kernel cannot do that.
+        misplaced: bool,
+    },
 }
 
-/// Copies this process into a new one in new namespaces.
+/// Copies this process into a new one in new namespaces, and in the cgroup `cgroup` (its directory) where one is
+/// given; before Linux 5.7 the new process has to move there itself.
 ///
 /// Safe, other than fork in a program with threads: this program has one thread and no libc whose state the
 /// copy could find locked.
-pub fn clone3(flags: CloneFlags) -> io::Result<Cloned> {
+pub fn clone3(flags: CloneFlags, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
     // With CLONE_PARENT the child takes the caller's own exit signal, and naming one is an error.
     let exit_signal = if flags.contains(CloneFlags::PARENT) { 0 } else { u64::from(SIGCHLD) };
     // SAFETY: all-zero is the documented "not used" of every field.
     let mut arguments: clone_args = unsafe { core::mem::zeroed() };
     arguments.flags = flags.bits();
     arguments.exit_signal = exit_signal;
+    if let Some(directory) = cgroup {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = directory.as_raw_fd() as u64;
+    }
     // SAFETY: the kernel reads `size_of` bytes of the struct; without CLONE_VM the child has its own memory.
     let returned = unsafe { syscall!(__NR_clone3, &raw const arguments, size_of::<clone_args>()) };
     match returned {
         // Container engines' own seccomp profiles answer ENOSYS too, since they cannot look into the struct.
-        Err(Errno::NOSYS) => clone(flags, exit_signal),
-        _ => side(returned),
+        Err(Errno::NOSYS) => clone(flags, exit_signal, cgroup.is_some()),
+        // An unknown flag, or a struct longer than the kernel's.
+        Err(Errno::INVAL | Errno::TOOBIG) if cgroup.is_some() => match clone3(flags, None)? {
+            Cloned::Child { .. } => Ok(Cloned::Child { misplaced: true }),
+            parent => Ok(parent),
+        },
+        _ => side(returned, false),
     }
 }
 
 /// The older call, in whose flags CLONE_NEWTIME falls into the bits of the exit signal.
-fn clone(flags: CloneFlags, exit_signal: u64) -> io::Result<Cloned> {
+fn clone(flags: CloneFlags, exit_signal: u64, misplaced: bool) -> io::Result<Cloned> {
     if flags.contains(CloneFlags::NEWTIME) {
         return Err(Errno::NOSYS);
     }
     // SAFETY: a null stack means a copy of the caller's; the flags ask for no other pointer.
-    side(unsafe { syscall!(__NR_clone, flags.bits() | exit_signal, 0, 0, 0, 0) })
+    side(unsafe { syscall!(__NR_clone, flags.bits() | exit_signal, 0, 0, 0, 0) }, misplaced)
 }
 
 /// Moves this process into new namespaces (unshare(2)); into PID and time namespaces only its later children go.
@@ -83,9 +99,9 @@ pub fn setns(namespace: impl AsFd, flag: CloneFlags) -> io::Result<()> {
     unsafe { syscall!(__NR_setns, namespace.as_fd().as_raw_fd(), flag.bits()) }.map(drop)
 }
 
-fn side(returned: io::Result<usize>) -> io::Result<Cloned> {
+fn side(returned: io::Result<usize>, misplaced: bool) -> io::Result<Cloned> {
     returned.map(|pid| match Pid::from_raw(pid as i32) {
         Some(pid) => Cloned::Parent(pid),
-        None => Cloned::Child,
+        None => Cloned::Child { misplaced },
     })
 }

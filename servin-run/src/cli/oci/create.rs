@@ -65,7 +65,7 @@ pub fn run(session: &Session, arguments: &[&str]) -> Result<i32> {
     let id = id(&RUN, &given)?;
     let detach = given.switch("detach", false);
     let Some((created, plan)) = make(session, &given, id, false, detach)? else { return Ok(0) };
-    let Created { directory, lock, running, state } = created;
+    let Created { directory, lock, running, record, state } = created;
     drop(lock);
     if detach {
         return Ok(0);
@@ -75,7 +75,9 @@ pub fn run(session: &Session, arguments: &[&str]) -> Result<i32> {
     if !given.switch("keep", false)
         && let Ok(_lock) = directory.lock()
     {
-        removal::clean_up(&directory, &plan.hooks.poststop, state, Some(output::warning));
+        let poststop = &plan.hooks.poststop;
+        removal::clean_up(&directory, &record, poststop, state, Some(output::warning))
+            .unwrap_or_else(|error| output::warning(&alloc::format!("{error}")));
     }
     code
 }
@@ -114,6 +116,7 @@ fn make(
         pid_file: given.value("pid-file"),
         console_socket,
         wait,
+        manager: session.globals.manager,
     };
     let keyring = (!given.switch("no-new-keyring", false)).then(|| alloc::format!("_ses.{id}"));
     let mut options = options(given.switch("trace", false));

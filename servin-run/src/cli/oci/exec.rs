@@ -39,6 +39,7 @@ const EXEC: Command = Command {
                 flag("console-socket", None, Some("SOCKET"), "send the terminal's master side there"),
                 flag("pid-file", None, Some("FILE"), "write the pid there"),
                 flag("preserve-fds", None, Some("N"), "pass N more descriptors than three on"),
+                flag("cgroup", None, Some("PATH"), "a cgroup below the container's to run in"),
                 flag("ignore-paused", None, None, "wait with a paused container"),
                 flag("no-subreaper", None, None, "accepted: orphans are never ours"),
                 flag("help", Some('h'), None, "print this"),
@@ -68,6 +69,7 @@ pub fn exec(session: &Session, arguments: &[&str]) -> Result<i32> {
         pid_file: given.value("pid-file"),
         console_socket,
         ignore_paused: given.switch("ignore-paused", false),
+        cgroup: given.value("cgroup"),
     };
     let mut options = options(false);
     options.keyring = Some(alloc::format!("_ses.{id}"));

@@ -9,6 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::cli::Invocation;
 use crate::cli::arguments::{Command, Group, flag};
+use crate::container::placement::Manager;
 use crate::container::time;
 use crate::error::{Error, Result};
 use crate::fs::copy::write_all;
@@ -39,6 +40,8 @@ pub const FLAGS: Command = Command {
 pub struct Globals<'a> {
     /// The directory of all containers.
     pub root: String,
+    /// Who makes cgroups.
+    pub manager: Manager,
     /// Asked for the version alone.
     pub version: bool,
     log: Option<&'a str>,
@@ -71,11 +74,15 @@ impl<'a> Globals<'a> {
         } else {
             given.value("cgroup-manager")
         };
-        if let Some(manager) = manager.filter(|name| !matches!(*name, "cgroupfs" | "disabled")) {
-            return Err(Error::new(format_args!(
-                "the cgroup manager {manager} is not supported: cgroupfs or disabled"
-            )));
-        }
+        let manager = match manager {
+            None | Some("cgroupfs") => Manager::Cgroupfs,
+            Some("disabled") => Manager::Disabled,
+            Some(other) => {
+                return Err(Error::new(format_args!(
+                    "the cgroup manager {other} is not supported: cgroupfs or disabled"
+                )));
+            }
+        };
         if let Some(word) = given.value("rootless").filter(|word| !matches!(*word, "true" | "false" | "auto"))
         {
             return Err(Error::new(format_args!("--rootless {word}: neither true nor false nor auto")));
@@ -90,7 +97,7 @@ impl<'a> Globals<'a> {
             Some(root) => super::absolute_or_new(root)?,
             None => default_root(invocation),
         };
-        let globals = Globals { root, version: version && !help, log: given.value("log"), json };
+        let globals = Globals { root, manager, version: version && !help, log: given.value("log"), json };
         Ok((globals, given.words))
     }
 

@@ -85,8 +85,7 @@ pub fn ps(session: &Session, arguments: &[&str]) -> Result<i32> {
     // What follows are options of ps(1), which Servin does not need.
     given.words.truncate(1);
     let container = session.container(id(&PS, &given)?)?;
-    let Some(process) = &container.process else { return Err(Error::new("container not running")) };
-    let pids: Vec<i32> = process.family()?.iter().map(|member| member.pid.as_raw_nonzero().get()).collect();
+    let pids: Vec<i32> = container.pids()?.iter().map(|pid| pid.as_raw_nonzero().get()).collect();
     if is_json(&given)? {
         return output::result(spec::to_json(&pids)).map(|()| 0);
     }

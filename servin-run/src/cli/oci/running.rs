@@ -7,7 +7,7 @@ use crate::cli::arguments::{Command, Group, flag};
 use crate::cli::output;
 use crate::container::start;
 use crate::error::{Error, Result};
-use crate::spec;
+use crate::spec::{self, Status};
 use crate::sys::signal::SignalSet;
 
 const START: Command = Command {
@@ -40,6 +40,52 @@ const KILL: Command = Command {
     last_word: usize::MAX,
 };
 
+const PAUSE: Command = Command {
+    name: "servin-run pause",
+    usage: "ID",
+    about: "Stop all processes of a container, until `resume`.",
+    groups: &[Group("Flags", &[flag("help", Some('h'), None, "print this")])],
+    last_word: usize::MAX,
+};
+
+const RESUME: Command = Command {
+    name: "servin-run resume",
+    usage: "ID",
+    about: "Let the processes of a paused container go on.",
+    groups: &[Group("Flags", &[flag("help", Some('h'), None, "print this")])],
+    last_word: usize::MAX,
+};
+
+/// `pause`.
+pub fn pause(session: &Session, arguments: &[&str]) -> Result<i32> {
+    let Some(given) = session.parse(&PAUSE, arguments)? else { return Ok(0) };
+    set_frozen(session, id(&PAUSE, &given)?, true).map(|()| 0)
+}
+
+/// `resume`.
+pub fn resume(session: &Session, arguments: &[&str]) -> Result<i32> {
+    let Some(given) = session.parse(&RESUME, arguments)? else { return Ok(0) };
+    set_frozen(session, id(&RESUME, &given)?, false).map(|()| 0)
+}
+
+fn set_frozen(session: &Session, id: &str, frozen: bool) -> Result<()> {
+    let directory = session.directory(id)?;
+    let _lock = directory.lock()?;
+    let container = session.container(id)?;
+    match (container.status, frozen) {
+        (Status::Running | Status::Created, true) | (Status::Paused, false) => {}
+        (Status::Stopped, _) => return Err(Error::new("container not running")),
+        (status, _) => {
+            let word = if frozen { "pause" } else { "resume" };
+            return Err(Error::new(format_args!("cannot {word} a container that is {}", status.as_str())));
+        }
+    }
+    let Some(cgroup) = &container.cgroup else {
+        return Err(Error::new(format_args!("the container {id} has no cgroup that could be frozen")));
+    };
+    if frozen { cgroup.freeze() } else { cgroup.thaw() }
+}
+
 /// `start`.
 pub fn start(session: &Session, arguments: &[&str]) -> Result<i32> {
     let Some(given) = session.parse(&START, arguments)? else { return Ok(0) };
@@ -64,15 +110,10 @@ pub fn kill(session: &Session, arguments: &[&str]) -> Result<i32> {
     let signal = signal.map_or(Ok(SIGTERM), signals::parse)?;
     let container = session.container(id(&KILL, &given)?)?;
     let all = given.switch("all", false);
-    let Some(process) = &container.process else {
-        // With --all there is simply nobody left to be signalled.
-        return if all { Ok(0) } else { Err(Error::new("container not running")) };
-    };
     if all {
-        for member in process.family()? {
-            member.signal(signal)?;
-        }
-        return Ok(0);
+        // When all have ended there is simply nobody left to be signalled.
+        return container.signal_all(signal).map(|()| 0);
     }
+    let Some(process) = &container.process else { return Err(Error::new("container not running")) };
     process.signal(signal)?.map(|()| 0).ok_or_else(|| Error::new("container not running"))
 }
