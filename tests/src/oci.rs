@@ -35,7 +35,14 @@ impl Bundle {
     /// Calls a command about this container; `create` and `run` get the bundle.
     #[track_caller]
     pub fn oci(&self, command: &str, flags: &[&str]) -> Finished {
-        let mut arguments = vec![command];
+        self.oci_with(&[], command, flags)
+    }
+
+    /// The same, with global flags before the command.
+    #[track_caller]
+    pub fn oci_with(&self, globals: &[&str], command: &str, flags: &[&str]) -> Finished {
+        let mut arguments = globals.to_vec();
+        arguments.push(command);
         let directory = self.directory().to_str().expect("a path of ours");
         if matches!(command, "create" | "run") {
             self.write(&self.config.to_string());

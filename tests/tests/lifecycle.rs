@@ -288,7 +288,7 @@ fn ps_shows_the_processes_as_the_host_sees_them() {
 }
 
 #[test]
-fn kill_all_reaches_every_process_and_only_with_a_pid_namespace_of_their_own() {
+fn kill_all_reaches_every_process() {
     alone(|| {
         let script = "trap 'echo one >> /tmp/got' TERM; (trap 'echo two >> /tmp/got; exit' TERM; echo x > /tmp/up; while :; do \
                       sleep 0.01; done) & while :; do sleep 0.01; done";
@@ -305,11 +305,6 @@ fn kill_all_reaches_every_process_and_only_with_a_pid_namespace_of_their_own() {
             assert!(Instant::now() < end, "{}", got());
             sleep(Duration::from_millis(5));
         }
-        bundle.ended(pid);
-        let bundle = sleeper().no_namespace("pid");
-        let pid = bundle.started();
-        bundle.oci("kill", &["--all"]).fails(&["no PID namespace of its own"]);
-        bundle.oci("ps", &[]).fails(&["no PID namespace of its own"]);
         bundle.ended(pid);
     });
 }

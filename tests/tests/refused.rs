@@ -21,15 +21,6 @@ fn all_refused(table: &[Bad]) {
 /// Fields that the specification has and this version does not carry out.
 #[rustfmt::skip]
 const LATER: &[Bad] = &[
-    ("/linux/resources/memory",              || json!({ "limit": 1_000_000 }),                                          "resources"),
-    ("/linux/resources/pids",                || json!({ "limit": 10 }),                                                 "resources"),
-    ("/linux/resources/cpu",                 || json!({ "shares": 10 }),                                                "resources"),
-    ("/linux/resources/devices",             || json!([{ "allow": false, "access": "rwm" }]),                           "resources"),
-    ("/linux/resources/blockIO",             || json!({ "weight": 10 }),                                                "resources"),
-    ("/linux/resources/hugepageLimits",      || json!([{ "pageSize": "2MB", "limit": 0 }]),                             "resources"),
-    ("/linux/resources/rdma",                || json!({ "mlx5_1": { "hcaHandles": 3 } }),                               "resources"),
-    ("/linux/resources/network",             || json!({ "classID": 1 }),                                                "resources"),
-    ("/linux/resources/unified",             || json!({ "memory.high": "1" }),                                          "resources"),
     ("/linux/intelRdt",                      || json!({ "closID": "guaranteed" }),                                      "intelRdt"),
     ("/linux/netDevices",                    || json!({ "eth0": { "name": "inside" } }),                                "netDevices"),
     ("/linux/mountLabel",                    || json!("system_u:object_r:svirt_sandbox_file_t:s0"),                     "mountLabel"),

@@ -19,6 +19,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Test programs of this name or beginning are run by `test engines` alone: they bring an engine with them.
 const ENGINES: &str = "engine";
 
+/// Test programs of this name or beginning need the controllers of a unified cgroup hierarchy, as QEMU's machine has it.
+const UNIFIED: &str = "unified";
+
 /// Printed before each test program's own output.
 pub const RUNNING: &str = "xtask: running ";
 
@@ -45,7 +48,10 @@ pub fn command(arguments: &[String]) -> Result {
     if wanted.is_empty() {
         wanted = vec!["unit", "host", "qemu"];
     }
-    if let Some(unknown) = wanted.iter().find(|name| !["unit", "host", "qemu", "engines"].contains(name)) {
+    let known = ["unit", "host", "qemu", "engines"];
+    if let Some(unknown) =
+        wanted.iter().find(|name| !known.contains(&name.split('/').next().unwrap_or_default()))
+    {
         return Err(format!("test knows unit, host, qemu and engines, not {unknown}"));
     }
     let mut total = Tally::default();
@@ -53,11 +59,12 @@ pub fn command(arguments: &[String]) -> Result {
     for name in wanted {
         println!("xtask: test {name}");
         let mut tally = Tally::default();
+        let (name, program) = name.split_once('/').unwrap_or((name, ""));
         let outcome = match name {
             "unit" => unit(filter, &mut tally),
-            "host" => host(filter, &mut tally),
-            "qemu" => in_qemu(filter, &mut tally),
-            _ => engines(filter, &mut tally),
+            "host" => host(program, filter, &mut tally),
+            "qemu" => in_qemu(program, filter, &mut tally),
+            _ => engines(program, filter, &mut tally),
         };
         // One environment's failure does not keep the others from running.
         if let Err(error) = outcome {
@@ -117,30 +124,30 @@ fn unit(filter: &[String], tally: &mut Tally) -> Result {
 }
 
 /// The integration tests on this machine, as root.
-fn host(filter: &[String], tally: &mut Tally) -> Result {
+fn host(program: &str, filter: &[String], tally: &mut Tally) -> Result {
     debian::ensure(HOST_PACKAGES, "the tests")?;
-    let programs = prepare(|name| !name.starts_with(ENGINES))?;
+    let programs = prepare(program, |name| !name.starts_with(ENGINES) && !name.starts_with(UNIFIED))?;
     run_here("host", &programs, filter, tally)
 }
 
 /// Other people's engines with Servin as their runtime.
-fn engines(filter: &[String], tally: &mut Tally) -> Result {
+fn engines(program: &str, filter: &[String], tally: &mut Tally) -> Result {
     debian::ensure(HOST_PACKAGES, "the tests")?;
-    let programs = prepare(|name| name.starts_with(ENGINES))?;
+    let programs = prepare(program, |name| name.starts_with(ENGINES))?;
     run_here("engines", &programs, filter, tally)
 }
 
 /// The integration tests in a machine of their own.
-fn in_qemu(filter: &[String], tally: &mut Tally) -> Result {
+fn in_qemu(program: &str, filter: &[String], tally: &mut Tally) -> Result {
     debian::ensure(HOST_PACKAGES, "the tests")?;
-    let programs = prepare(|name| !name.starts_with(ENGINES))?;
+    let programs = prepare(program, |name| !name.starts_with(ENGINES))?;
     let arguments = [&["--show-output".to_owned()], filter].concat();
     let failed = qemu::run(&programs, &arguments, |line| tally.line(line))?;
     if failed.is_empty() { Ok(()) } else { Err(format!("failed test programs: {}", failed.join(", "))) }
 }
 
-/// Builds the artifacts, the fixtures and the test programs; returns those whose name is wanted.
-fn prepare(wanted: impl Fn(&str) -> bool) -> Result<Vec<TestProgram>> {
+/// Builds the artifacts, the fixtures and the test programs; returns those whose name is wanted, or only `program`.
+fn prepare(program: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<TestProgram>> {
     build::build()?;
     let fixtures = workspace::target().join("fixtures");
     let mut make = command::cargo();
@@ -158,7 +165,7 @@ fn prepare(wanted: impl Fn(&str) -> bool) -> Result<Vec<TestProgram>> {
         "--message-format=json",
     ]))?;
     let mut programs = libtest::programs(&json);
-    programs.retain(|program| wanted(&program.name));
+    programs.retain(|found| wanted(&found.name) && (program.is_empty() || found.name == program));
     if programs.is_empty() { Err("there are no such test programs yet".to_owned()) } else { Ok(programs) }
 }
 

@@ -158,6 +158,19 @@ impl Hierarchy {
         }
     }
 
+    /// Enables the controllers that `limits` need for a cgroup that is there, at `directory` in the file system.
+    pub fn enable_for(&self, directory: &str, limits: &Limits) -> Result<()> {
+        self.require(&limits.controllers)?;
+        let mut here = self.directory("");
+        let below = directory.strip_prefix(&here).unwrap_or_default();
+        for name in below.split('/').filter(|name| !name.is_empty()) {
+            let directory = file::open_absolute(&here).step(|| format!("open {here}"))?;
+            enable(&directory, &here, &self.controllers, limits)?;
+            here = format!("{here}/{name}");
+        }
+        Ok(())
+    }
+
     fn make(&self, path: &str, limits: &Limits) -> Result<Made> {
         let mut undo = Undo::default();
         let mut here = self.directory("");
@@ -213,13 +226,24 @@ fn enable(directory: &OwnedFd, path: &str, available: &str, limits: &Limits) -> 
             request.push_str(name);
         }
     }
-    if request.is_empty() || file::write(directory, "cgroup.subtree_control", &request).is_ok() {
+    if request.is_empty() {
+        return Ok(());
+    }
+    // The kernel refuses only some of them for a cgroup with processes; with the others (pids, cpu) it becomes the
+    // root of a threaded subtree, below which no process of another can be (cgroup-v2.rst, "Threads"). The root has
+    // no such rule, and no cgroup.type.
+    let busy = !numbers(&file::read_if_there(directory, "cgroup.procs").step(step)?).is_empty()
+        && !file::read_if_there(directory, "cgroup.type").step(step)?.is_empty();
+    if !busy && file::write(directory, "cgroup.subtree_control", &request).is_ok() {
         return Ok(());
     }
     for name in &limits.controllers {
         if !has_word(&enabled, name) {
-            file::write(directory, "cgroup.subtree_control", &format!("+{name}"))
-                .map_err(|errno| not_enabled(directory, path, name, errno))?;
+            let written = match busy {
+                true => Err(Errno::BUSY),
+                false => file::write(directory, "cgroup.subtree_control", &format!("+{name}")),
+            };
+            written.map_err(|errno| not_enabled(directory, path, name, errno))?;
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use crate::cgroup::{Cgroup, Hierarchy, Limits, Made, path};
 use crate::error::{Error, Result};
 use crate::fs::read_text;
 use crate::plan::Plan;
+use crate::spec::Resources;
 
 /// Who makes cgroups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -87,9 +88,22 @@ impl Placement {
 
 /// Programs about devices are loaded by root of the initial user namespace alone. Nobody else can make device nodes
 /// either, so that there is nothing to decide.
-pub fn may_decide_about_devices() -> bool {
+fn may_decide_about_devices() -> bool {
     let initial = |map: String| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
     rustix::process::geteuid().is_root() && read_text("/proc/self/uid_map").is_ok_and(initial)
+}
+
+/// Changes the limits of a container's cgroup, all that are given or none.
+pub fn update(cgroup: &Cgroup, mut resources: Resources) -> Result<()> {
+    cgroup.complete(&mut resources)?;
+    let mut limits = Limits::new(&resources)?;
+    if !may_decide_about_devices() {
+        limits.devices = None;
+    }
+    if let Some(hierarchy) = Hierarchy::find()? {
+        hierarchy.enable_for(cgroup.path(), &limits)?;
+    }
+    cgroup.apply(&limits)
 }
 
 /// The cgroup at `path`; none where somebody has removed it.

@@ -5,7 +5,6 @@ use alloc::string::{String, ToString};
 use rustix::fd::AsFd;
 
 use super::{Session, id};
-use crate::cgroup::Limits;
 use crate::cli::arguments::{Command, Given, Group, flag};
 use crate::cli::{output, size};
 use crate::container::placement;
@@ -50,7 +49,7 @@ const UPDATE: Command = Command {
 pub fn update(session: &Session, arguments: &[&str]) -> Result<i32> {
     let Some(given) = session.parse(&UPDATE, arguments)? else { return Ok(0) };
     let id = id(&UPDATE, &given)?;
-    let mut resources = match given.value("resources") {
+    let resources = match given.value("resources") {
         Some(file) => spec::parse(&document(file)?, if file == "-" { "standard input" } else { file })?,
         None => from_flags(&given)?,
     };
@@ -63,12 +62,7 @@ pub fn update(session: &Session, arguments: &[&str]) -> Result<i32> {
     let Some(cgroup) = &container.cgroup else {
         return Err(Error::new(format_args!("the container {id} has no cgroup whose limits could change")));
     };
-    cgroup.complete(&mut resources)?;
-    let mut limits = Limits::new(&resources)?;
-    if !placement::may_decide_about_devices() {
-        limits.devices = None;
-    }
-    cgroup.apply(&limits).map(|()| 0)
+    placement::update(cgroup, resources).map(|()| 0)
 }
 
 fn document(file: &str) -> Result<String> {
