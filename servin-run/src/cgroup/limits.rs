@@ -65,9 +65,9 @@ impl Limits {
         Ok(limits)
     }
 
-    /// Whether nothing is asked for: then a host without cgroup v2 will do.
-    pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.devices.is_none()
+    /// A write that has to succeed; where there is none, and no rule about devices, a host without cgroup v2 will do.
+    pub fn required(&self) -> Option<&Write> {
+        self.writes.iter().find(|write| write.refusal != Refusal::Missing)
     }
 
     fn convert(&mut self, resources: &spec::Resources) -> Result<()> {
@@ -168,8 +168,16 @@ impl Limits {
         if idle == Some(0) {
             self.write("cpu.idle", "cpu.idle", "0".to_string());
         }
-        if let Some(shares) = cpu.shares.filter(|&shares| shares != 0) {
-            self.write("cpu.shares", "cpu.weight", shares::to_weight(shares).to_string());
+        match cpu.shares {
+            None | Some(0) => {}
+            // What every cgroup has anyway: engines write it without being asked, on hosts without the controller too.
+            Some(shares::DEFAULT) => self.writes.push(Write {
+                field: "cpu.shares".to_string(),
+                file: "cpu.weight".to_string(),
+                value: shares::to_weight(shares::DEFAULT).to_string(),
+                refusal: Refusal::Missing,
+            }),
+            Some(shares) => self.write("cpu.shares", "cpu.weight", shares::to_weight(shares).to_string()),
         }
         if idle == Some(1) {
             self.write("cpu.idle", "cpu.idle", "1".to_string());

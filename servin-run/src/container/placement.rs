@@ -31,10 +31,10 @@ pub struct Placement {
 impl Placement {
     /// Decides; none where the host has no cgroup v2 and nothing that needs it is asked for.
     pub fn find(plan: &Plan, id: &str, manager: Manager) -> Result<Option<Placement>> {
-        let Limits { writes, devices, .. } = &plan.limits;
+        let (required, devices) = (plan.limits.required(), &plan.limits.devices);
         if manager == Manager::Disabled {
             // Rules about devices are in every engine's configuration; who turns cgroups off knows that.
-            return match writes.first() {
+            return match required {
                 None => Ok(None),
                 Some(write) => Err(Error::new(format_args!(
                     "linux.resources.{}: --cgroup-manager disabled leaves nothing to limit",
@@ -43,7 +43,7 @@ impl Placement {
             };
         }
         let Some(hierarchy) = Hierarchy::find()? else {
-            if writes.is_empty() && (devices.is_none() || !may_decide_about_devices()) {
+            if required.is_none() && (devices.is_none() || !may_decide_about_devices()) {
                 return Ok(None);
             }
             return Err(Error::new("linux.resources: cgroup v2 is not mounted")
@@ -71,7 +71,8 @@ impl Placement {
         });
         match made {
             Err(error)
-                if limits.is_empty()
+                if limits.required().is_none()
+                    && limits.devices.is_none()
                     && matches!(error.errno(), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS)) =>
             {
                 if self.asked_for

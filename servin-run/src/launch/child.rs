@@ -271,7 +271,13 @@ impl Child<'_> {
                 Ok(())
             }
             Step::Mount(mount) => self.mount(number, mount),
-            Step::MakeDevice(device) => device::make(self.root()?, device),
+            Step::MakeDevice(device) => match device::make(self.root()?, device) {
+                // Root of another user namespace than the initial one, in which Servin itself runs.
+                Err(error) if error.errno() == Some(Errno::PERM) => {
+                    device::bind(self.root()?, device).map_err(|_| error)
+                }
+                made => made,
+            },
             Step::BindDevice(device) => device::bind(self.root()?, device),
             Step::Link { path, target } => device::link(self.root()?, path, target),
             Step::Console => self.open_terminal(true),

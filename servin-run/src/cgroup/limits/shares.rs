@@ -10,6 +10,9 @@ const BITS: u32 = 40;
 /// log2(10).
 const LOG2_10: i128 = (core::f64::consts::LOG2_10 * (1u64 << BITS) as f64) as i128;
 
+/// The shares of a cgroup that nobody has given any.
+pub const DEFAULT: u64 = 1024;
+
 /// The weight of so many shares.
 pub fn to_weight(shares: u64) -> u64 {
     match shares {
