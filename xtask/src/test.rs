@@ -16,7 +16,7 @@ use crate::{Result, build, command, debian, workspace};
 /// For one test program, or one cargo call with what it compiles. A busy machine must be able to meet it.
 const TIME_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Test programs of this name or beginning are run by `test engines` alone: they bring an engine with them.
+/// Test programs of this name or beginning bring an engine with them: `test engines`.
 const ENGINES: &str = "engine";
 
 /// Test programs of this name or beginning need the controllers of a unified cgroup hierarchy, as QEMU's machine has it.
@@ -28,6 +28,18 @@ pub const RUNNING: &str = "xtask: running ";
 /// What the host's tests use, and `test` therefore installs.
 const HOST_PACKAGES: &[&str] =
     &["busybox-static", "debootstrap", "python3-minimal", "crun", "runc", "bubblewrap"];
+
+/// The engines and what they want beside them.
+const ENGINE_PACKAGES: &[&str] = &[
+    "podman",
+    "conmon",
+    "netavark",
+    "catatonit",
+    "uidmap",
+    "golang-github-containers-common",
+    "buildah",
+    "containerd",
+];
 
 /// What each cargo call tests; within one, cargo unites the features. Of servin-tests only the library: its test
 /// programs want the artifacts.
@@ -46,7 +58,7 @@ pub fn command(arguments: &[String]) -> Result {
     };
     let mut wanted: Vec<&str> = names.iter().map(String::as_str).collect();
     if wanted.is_empty() {
-        wanted = vec!["unit", "host", "qemu"];
+        wanted = vec!["unit", "host", "engines", "qemu"];
     }
     let known = ["unit", "host", "qemu", "engines"];
     if let Some(unknown) =
@@ -133,6 +145,7 @@ fn host(program: &str, filter: &[String], tally: &mut Tally) -> Result {
 /// Other people's engines with Servin as their runtime.
 fn engines(program: &str, filter: &[String], tally: &mut Tally) -> Result {
     debian::ensure(HOST_PACKAGES, "the tests")?;
+    debian::ensure(ENGINE_PACKAGES, "the engines' tests")?;
     let programs = prepare(program, |name| name.starts_with(ENGINES))?;
     run_here("engines", &programs, filter, tally)
 }
