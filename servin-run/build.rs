@@ -3,8 +3,46 @@
 
 #[path = "../servin-init/build/link.rs"]
 mod link;
+// The compiler of filters is pure: here it compiles the default one.
+#[path = "src/seccomp/abi.rs"]
+#[allow(dead_code)]
+mod abi;
+#[path = "build/default_filter.rs"]
+mod default_filter;
+#[path = "src/seccomp/program.rs"]
+#[allow(dead_code)]
+mod program;
 #[path = "build/syscalls.rs"]
 mod syscall_table;
+
+extern crate alloc;
+
+/// What the compiler of filters takes from the rest of the program.
+mod spec {
+    #[derive(Debug, Clone, Copy)]
+    #[allow(dead_code)]
+    pub enum Operator {
+        NotEqual,
+        Less,
+        LessOrEqual,
+        Equal,
+        GreaterOrEqual,
+        Greater,
+        MaskedEqual,
+    }
+}
+
+mod sys {
+    pub mod seccomp {
+        #[derive(Debug, Clone, Copy)]
+        pub struct Instruction {
+            pub code: u16,
+            pub jt: u8,
+            pub jf: u8,
+            pub k: u32,
+        }
+    }
+}
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,6 +51,7 @@ use std::{env, fs};
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build");
+    println!("cargo:rerun-if-changed=src/seccomp");
     for watched in ["src", "build", "build.rs", "Cargo.toml"] {
         println!("cargo:rerun-if-changed=../servin-init/{watched}");
     }
@@ -20,9 +59,12 @@ fn main() {
 
     let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
     let target = variable("TARGET");
-    let table = PathBuf::from(variable("OUT_DIR")).join("syscalls.rs");
-    fs::write(table, syscall_table::table(&variable("CARGO_CFG_TARGET_ARCH")))
-        .expect("write the table of system calls");
+    let machine = variable("CARGO_CFG_TARGET_ARCH");
+    let numbers = syscall_table::columns(&machine);
+    let made = |name: &str| PathBuf::from(variable("OUT_DIR")).join(name);
+    fs::write(made("syscalls.rs"), syscall_table::table(&numbers)).expect("write the table of system calls");
+    fs::write(made("default_filter.rs"), default_filter::source(&machine, &numbers))
+        .expect("write the default filter");
 
     // A folder of its own: the outer cargo holds the lock of the usual one.
     let folder = PathBuf::from(variable("OUT_DIR")).join("init");

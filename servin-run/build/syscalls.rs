@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// A system call's number on one architecture.
-type Numbers = BTreeMap<&'static str, u32>;
+pub type Numbers = BTreeMap<&'static str, u32>;
 
 /// Where x32 has calls of its own, because their structures hold pointers; all others have the number of x86_64
 /// (arch/x86/entry/syscalls/syscall_64.tbl of the kernel).
@@ -56,10 +56,9 @@ macro_rules! numbers {
     };
 }
 
-/// The Rust source of the table for a target: `NAMES`, `ENDS`, and `NUMBERS` with a column for each architecture, the
-/// target's own first. A number that is none is 65535; those of Arm that are its own begin at 0xf000.
-pub fn table(target: &str) -> String {
-    let columns = match target {
+/// The numbers of all calls on a target's architectures, the target's own first.
+pub fn columns(target: &str) -> Vec<Numbers> {
+    match target {
         "x86_64" => {
             let mut x32 = numbers!(x86_64);
             x32.extend(X32.iter().copied());
@@ -69,7 +68,11 @@ pub fn table(target: &str) -> String {
         "arm" => vec![numbers!(arm)],
         "riscv64" => vec![numbers!(riscv64)],
         other => panic!("Servin is not built for {other}"),
-    };
+    }
+}
+
+/// The Rust source of the table: `NAMES`, `ENDS`, and `NUMBERS` with a column for each architecture. A number that is none is 65535; those of Arm that are its own begin at 0xf000.
+pub fn table(columns: &[Numbers]) -> String {
     let names: BTreeMap<&str, ()> = columns.iter().flatten().map(|(name, _)| (*name, ())).collect();
     let mut ends = Vec::new();
     let mut joined = String::new();
@@ -81,7 +84,7 @@ pub fn table(target: &str) -> String {
     let _ = writeln!(source, "pub const NAMES: &str = {joined:?};");
     let _ = writeln!(source, "pub static ENDS: [u16; {}] = {ends:?};", ends.len());
     let _ = writeln!(source, "pub static NUMBERS: [[u16; {}]; {}] = [", ends.len(), columns.len());
-    for column in &columns {
+    for column in columns {
         let number = |name: &&str| column.get(*name).map_or(u16::MAX, |number| short(*number));
         let _ = writeln!(source, "{:?},", names.keys().map(number).collect::<Vec<_>>());
     }

@@ -35,6 +35,10 @@ use mounts::{Mount, Propagation, Source};
 /// With this annotation set to `true`, servin-init is PID 1 and runs `process.args`.
 pub const ANNOTATION_INIT: &str = "servin.init";
 
+/// With this annotation set to `default`, the container tools' default filter of system calls is in force, in the form
+/// that fits the process's capabilities.
+pub const ANNOTATION_SECCOMP: &str = "servin.seccomp";
+
 /// With this annotation set to `create`, a missing `process.cwd` is made instead of refused.
 pub const ANNOTATION_CWD: &str = "servin.cwd";
 
@@ -119,8 +123,24 @@ pub fn plan(config: &spec::Config, bundle: &str, host: Host) -> Result<Plan> {
         hooks,
         cgroups_path: linux.cgroups_path.clone().filter(|path| !path.is_empty()),
         limits: linux.resources.as_ref().map_or_else(|| Ok(Limits::default()), Limits::new)?,
-        seccomp: linux.seccomp.as_ref().map(seccomp::compile).transpose()?,
+        seccomp: filter(config, linux)?,
     })
+}
+
+/// The filter of system calls for the container's processes.
+pub fn filter(config: &spec::Config, linux: &spec::Linux) -> Result<Option<Filter>> {
+    let default = annotation(config, ANNOTATION_SECCOMP, "default")?;
+    match &linux.seccomp {
+        Some(_) if default => Err(Error::new(format_args!(
+            "annotations.{ANNOTATION_SECCOMP}: linux.seccomp has another filter already"
+        ))),
+        Some(profile) => seccomp::compile(profile).map(Some),
+        None if default => {
+            let process = config.process.as_ref().ok_or_else(|| Error::new("process is missing"))?;
+            Ok(Some(seccomp::default(capabilities::plan(process)?.bounding.0)))
+        }
+        None => Ok(None),
+    }
 }
 
 /// The 1.x line of the specification is compatible within itself (config.md, "Specification version").

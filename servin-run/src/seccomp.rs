@@ -11,7 +11,9 @@
 //! As with runc, a call that is newer than every call of the profile is answered ENOSYS where the default is another
 //! error: C libraries then take the older call, which EPERM would not make them do.
 
+mod abi;
 mod architecture;
+mod default;
 mod program;
 mod table;
 #[cfg(test)]
@@ -25,9 +27,10 @@ use linux_raw_sys::errno::{ENOSYS, EPERM};
 use crate::error::{Error, Result};
 use crate::spec::{self, Action, Operator};
 use crate::sys::seccomp::{Instruction, NEW_LISTENER};
+use abi::Abi;
 pub use architecture::names as architectures;
-use architecture::{Abi, Family};
-use program::{Condition, Rule};
+pub use default::default;
+use program::{Condition, Family, Rule};
 
 /// A compiled filter, and how it is installed.
 #[derive(Debug, Clone)]
@@ -74,13 +77,8 @@ pub fn compile(profile: &spec::Seccomp) -> Result<Filter> {
     let default =
         returned("linux.seccomp.defaultErrnoRet", profile.default_action, profile.default_errno_ret)?;
     let listener = listener(profile)?;
-    let abis = architecture::wanted(&profile.architectures)?;
-    let mut families: Vec<Family> = Vec::new();
-    for abi in abis {
-        let family = family(profile, abi, default)?;
-        families.push(family);
-    }
-    let program = program::assemble(&families, KILL_THREAD).ok_or_else(|| {
+    let families = families(profile, default)?;
+    let program = program::assemble(families, KILL_THREAD).ok_or_else(|| {
         Error::new("linux.seccomp: the program is longer than the kernel takes (4096 instructions)")
     })?;
     let mut flags = if profile.flags.is_empty() { SPEC_ALLOW } else { 0 };
@@ -133,39 +131,44 @@ fn listener(profile: &spec::Seccomp) -> Result<Option<Listener>> {
     }
 }
 
-/// The rules of the profile for one architecture, and what happens to all other calls.
-fn family(profile: &spec::Seccomp, abi: Abi, default: u32) -> Result<Family> {
-    let mut rules: Vec<Rule> = Vec::new();
-    let mut newest = 0;
-    for (index, rule) in profile.syscalls.iter().enumerate() {
-        let at = |field: &str| alloc::format!("linux.seccomp.syscalls[{index}].{field}");
-        let action = returned(at("errnoRet"), rule.action, rule.errno_ret)?;
-        if rule.names.is_empty() {
-            return Err(Error::new(format_args!("{} is empty", at("names"))));
-        }
-        let conditions = conditions(rule, abi).map_err(|error| error.within(at("args")))?;
-        for name in &rule.names {
-            let Some(number) = table::number(name, abi.column) else { continue };
-            newest = newest.max(number);
-            if action == default {
-                continue;
-            }
-            let number = number | abi.bit;
-            match repeats_an_argument(rule) {
-                false => rules.push(Rule { number, action, conditions: conditions.clone() }),
-                true => rules.extend(conditions.iter().map(|condition| Rule {
-                    number,
-                    action,
-                    conditions: [*condition].into(),
-                })),
-            }
-        }
-    }
+/// The rules of the profile for each architecture, and what happens to all other calls.
+fn families(profile: &spec::Seccomp, default: u32) -> Result<Vec<Family>> {
     let unknown = match default & 0xffff_0000 {
         ERRNO => ERRNO | ENOSYS,
         _ => default,
     };
-    Ok(Family { abi, rules, default, newest: newest | abi.bit, unknown })
+    let family = |abi: Abi| Family { abi, rules: Vec::new(), default, newest: abi.bit, unknown };
+    let mut families: Vec<Family> =
+        architecture::wanted(&profile.architectures)?.into_iter().map(family).collect();
+    for (index, rule) in profile.syscalls.iter().enumerate() {
+        let at = |field: &str| alloc::format!("linux.seccomp.syscalls[{index}].{field}");
+        let action =
+            returned(format_args!("linux.seccomp.syscalls[{index}].errnoRet"), rule.action, rule.errno_ret)?;
+        if rule.names.is_empty() {
+            return Err(Error::new(format_args!("{} is empty", at("names"))));
+        }
+        let conditions = conditions(rule).map_err(|error| error.within(at("args")))?;
+        let apart = repeats_an_argument(rule);
+        for place in rule.names.iter().filter_map(|name| table::find(name)) {
+            for family in &mut families {
+                let Some(number) = table::number(place, family.abi.column) else { continue };
+                let number = number | family.abi.bit;
+                family.newest = family.newest.max(number);
+                if action == default {
+                    continue;
+                }
+                match apart {
+                    false => family.rules.push(Rule { number, action, conditions: conditions.clone() }),
+                    true => family.rules.extend(conditions.iter().map(|condition| Rule {
+                        number,
+                        action,
+                        conditions: [*condition].into(),
+                    })),
+                }
+            }
+        }
+    }
+    Ok(families)
 }
 
 fn repeats_an_argument(rule: &spec::SyscallRule) -> bool {
@@ -173,7 +176,7 @@ fn repeats_an_argument(rule: &spec::SyscallRule) -> bool {
     rule.args.iter().enumerate().any(|(position, arg)| earlier(position, arg.index))
 }
 
-fn conditions(rule: &spec::SyscallRule, abi: Abi) -> Result<Vec<Condition>> {
+fn conditions(rule: &spec::SyscallRule) -> Result<Vec<Condition>> {
     let mut conditions = Vec::new();
     for (index, arg) in rule.args.iter().enumerate() {
         if arg.index > 5 {
@@ -183,7 +186,7 @@ fn conditions(rule: &spec::SyscallRule, abi: Abi) -> Result<Vec<Condition>> {
             Operator::MaskedEqual => (arg.value, arg.value_two.unwrap_or(0) & arg.value),
             _ => (u64::MAX, arg.value),
         };
-        conditions.push(Condition { argument: arg.index, operator: arg.op, mask, value, wide: abi.wide });
+        conditions.push(Condition { argument: arg.index, operator: arg.op, mask, value });
     }
     Ok(conditions)
 }

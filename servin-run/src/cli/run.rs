@@ -1,5 +1,6 @@
 //! `servin run`: a configuration made of flags, and then the same road as every container.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -11,9 +12,10 @@ use super::arguments::{Command, Given, Group, flag};
 use super::container_directory::ContainerDirectory;
 use super::{Invocation, oci, output, user};
 use crate::error::{Error, Result, Step};
+use crate::fs::read_text;
 use crate::image;
 use crate::launch::program::DEFAULT_PATH;
-use crate::plan::defaults::{self, Request};
+use crate::plan::defaults::{self, Filtering, Request};
 use crate::spec;
 
 const RUN: Command = Command {
@@ -44,6 +46,12 @@ const RUN: Command = Command {
                 flag("user", Some('u'), Some("USER[:GROUP]"), "names or numbers"),
                 flag("cap-add", None, Some("NAME"), "add a capability, or ALL"),
                 flag("cap-drop", None, Some("NAME"), "take a capability, or ALL"),
+                flag(
+                    "security-opt",
+                    None,
+                    Some("OPTION"),
+                    "seccomp=unconfined|FILE, no-new-privileges, apparmor=PROFILE",
+                ),
                 flag("init", None, None, "servin-init as PID 1 (default: true)"),
                 flag("interactive", Some('i'), None, "pass standard input on"),
                 flag("tty", Some('t'), None, "give it a terminal"),
@@ -83,7 +91,11 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
     if hostname.is_empty() {
         return Err(Error::new("--hostname: the name is empty"));
     }
+    let Security { seccomp, no_new_privileges, apparmor } = security(&given)?;
     let request = Request {
+        seccomp,
+        no_new_privileges,
+        apparmor,
         layer: directory.as_ref().map(ContainerDirectory::layer),
         args: given.words.iter().map(ToString::to_string).collect(),
         env: environment(invocation, &given, hostname, &user.home)?,
@@ -162,6 +174,40 @@ fn environment(invocation: &Invocation, given: &Given, hostname: &str, home: &st
         env.extend(value.map(|value| format!("{name}={value}")));
     }
     Ok(env)
+}
+
+/// What `--security-opt` says.
+#[derive(Default)]
+struct Security {
+    seccomp: Filtering,
+    no_new_privileges: bool,
+    apparmor: Option<String>,
+}
+
+fn security(given: &Given) -> Result<Security> {
+    let mut security = Security::default();
+    for option in given.values("security-opt") {
+        // Docker once wrote a colon.
+        let (key, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+        match (key, value) {
+            ("seccomp", "unconfined") => security.seccomp = Filtering::Unconfined,
+            ("seccomp", "" | "default" | "builtin") => security.seccomp = Filtering::Default,
+            ("seccomp", file) => {
+                let profile = spec::parse(&read_text(file)?, file)?;
+                security.seccomp = Filtering::Profile(Box::new(profile));
+            }
+            ("no-new-privileges", "" | "true") => security.no_new_privileges = true,
+            ("no-new-privileges", "false") => security.no_new_privileges = false,
+            ("apparmor", "") => return Err(Error::new("--security-opt apparmor: the profile is missing")),
+            ("apparmor", profile) => security.apparmor = Some(profile.into()),
+            _ => {
+                return Err(Error::new(format_args!(
+                    "--security-opt {option}: it is none of seccomp, no-new-privileges and apparmor"
+                )));
+            }
+        }
+    }
+    Ok(security)
 }
 
 fn working_directory(given: &Given) -> Result<String> {

@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::launch::{self, Running, Watch};
 use crate::plan::namespaces::{self, Namespaces};
 use crate::plan::{self, Plan, Step, schedule};
-use crate::seccomp;
 use crate::spec::{self, NamespaceKind, Status};
 use crate::sys::clone::CloneFlags;
 
@@ -44,8 +43,7 @@ pub fn enter(container: &Container, request: &Request, options: launch::Options)
         return Err(Error::new("cannot exec in a paused container (use --ignore-paused to override)"));
     }
     let config = load_config(&container.directory)?;
-    let linux = config.linux.unwrap_or_default();
-    let planned = plan(&request.process, process.pid, &linux)?;
+    let planned = plan(&request.process, process.pid, &config)?;
     let entry = &mut Entry { request };
     let cgroup = cgroup(container, process.pid, request.cgroup)?;
     let options = launch::Options { cgroup: cgroup.as_ref().map(|cgroup| cgroup.descriptor()), ..options };
@@ -82,7 +80,8 @@ fn cgroup(container: &Container, first: Pid, asked_for: Option<&str>) -> Result<
 }
 
 /// There is little to set up: the container is there.
-fn plan(process: &spec::Process, pid: Pid, linux: &spec::Linux) -> Result<Plan> {
+fn plan(process: &spec::Process, pid: Pid, config: &spec::Config) -> Result<Plan> {
+    let linux = config.linux.as_ref().ok_or_else(|| Error::new("linux is missing"))?;
     let affinity = schedule::affinity(process)?;
     let mut process = plan::process::plan(process, linux, false)?;
     process.schedule.processors = affinity;
@@ -106,7 +105,7 @@ fn plan(process: &spec::Process, pid: Pid, linux: &spec::Linux) -> Result<Plan> 
             joined.push((kind, path));
         }
     }
-    let seccomp = linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
+    let seccomp = plan::filter(config, linux)?;
     let namespaces = Namespaces { joined, ..Namespaces::default() };
     Ok(Plan {
         namespaces,

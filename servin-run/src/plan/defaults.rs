@@ -1,12 +1,13 @@
 //! The configuration of a person's container: Docker's defaults, and what `servin run` was asked for. Pure.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::capabilities::CapabilitySet;
-use super::{ANNOTATION_CWD, ANNOTATION_INIT};
+use super::{ANNOTATION_CWD, ANNOTATION_INIT, ANNOTATION_SECCOMP};
 use crate::error::{Error, Result};
 use crate::spec::{self, NamespaceKind};
 
@@ -35,10 +36,28 @@ pub struct Request {
     pub cap_add: Vec<String>,
     /// Capabilities to take from them.
     pub cap_drop: Vec<String>,
+    /// Which system calls are allowed.
+    pub seccomp: Filtering,
+    /// execve(2) adds no privileges.
+    pub no_new_privileges: bool,
+    /// The AppArmor profile.
+    pub apparmor: Option<String>,
     /// servin-init is PID 1.
     pub init: bool,
     /// With a terminal.
     pub terminal: bool,
+}
+
+/// Which system calls a container's processes may make.
+#[derive(Debug, Clone, Default)]
+pub enum Filtering {
+    /// What the container tools allow by default.
+    #[default]
+    Default,
+    /// All.
+    Unconfined,
+    /// As a profile says.
+    Profile(Box<spec::Seccomp>),
 }
 
 /// The upper and the working directory of an overlay.
@@ -111,6 +130,14 @@ pub fn config(request: Request) -> Result<spec::Config> {
     if request.init {
         annotations.push((ANNOTATION_INIT.to_string(), "true".to_string()));
     }
+    let seccomp = match request.seccomp {
+        Filtering::Unconfined => None,
+        Filtering::Profile(profile) => Some(*profile),
+        Filtering::Default => {
+            annotations.push((ANNOTATION_SECCOMP.to_string(), "default".to_string()));
+            None
+        }
+    };
     let mut mounts = Vec::new();
     mounts.extend(request.layer.as_ref().map(|layer| overlay(&request.rootfs, layer)));
     mounts.extend(MOUNTS.iter().map(|(kind, destination, options)| mount(kind, destination, options)));
@@ -134,6 +161,8 @@ pub fn config(request: Request) -> Result<spec::Config> {
                 permitted: held,
                 ..spec::Capabilities::default()
             }),
+            no_new_privileges: request.no_new_privileges.then_some(true),
+            apparmor_profile: request.apparmor,
             ..spec::Process::default()
         }),
         root: Some(spec::Root { path: request.rootfs, readonly: Some(request.read_only) }),
@@ -144,6 +173,7 @@ pub fn config(request: Request) -> Result<spec::Config> {
             namespaces: NAMESPACES.iter().map(|kind| spec::Namespace { kind: *kind, path: None }).collect(),
             masked_paths: strings(MASKED),
             readonly_paths: strings(READ_ONLY),
+            seccomp,
             ..spec::Linux::default()
         }),
         ..spec::Config::default()

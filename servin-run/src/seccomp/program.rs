@@ -3,10 +3,12 @@
 //!
 //! Jumps of classic BPF go forward only, conditional ones over at most 255 instructions (Documentation/networking/
 //! filter.rst of the kernel).
+//!
+//! The build compiles this file too, for the default filter (build/default_filter.rs).
 
 use alloc::vec::Vec;
 
-use super::architecture::{Family, X32_BIT};
+use super::abi::{Abi, X32_BIT};
 use crate::spec::Operator;
 use crate::sys::seccomp::Instruction;
 
@@ -21,6 +23,21 @@ pub struct Rule {
     pub conditions: Vec<Condition>,
 }
 
+/// What a profile says of one architecture.
+#[derive(Debug, Clone)]
+pub struct Family {
+    /// Which one.
+    pub abi: Abi,
+    /// Its rules; several may be for one call.
+    pub rules: Vec<Rule>,
+    /// What is returned for a call without a rule.
+    pub default: u32,
+    /// The highest number that the profile knows.
+    pub newest: u32,
+    /// What is returned for a call beyond that.
+    pub unknown: u32,
+}
+
 /// A comparison with one argument, masked before.
 #[derive(Debug, Clone, Copy)]
 pub struct Condition {
@@ -32,8 +49,6 @@ pub struct Condition {
     pub mask: u64,
     /// With what.
     pub value: u64,
-    /// Whether arguments have 64 bits here, and not 32.
-    pub wide: bool,
 }
 
 /// `BPF_MAXINSNS`.
@@ -46,7 +61,8 @@ const JUMP: u16 = 0x05;
 const EQUAL: u16 = 0x15;
 const GREATER: u16 = 0x25;
 const GREATER_OR_EQUAL: u16 = 0x35;
-const RETURN: u16 = 0x06;
+/// Ends the program with the constant.
+pub const RETURN: u16 = 0x06;
 
 /// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
@@ -62,14 +78,13 @@ struct Range<'r> {
 #[derive(Clone, Copy)]
 enum Outcome<'r> {
     Return(u32),
-    /// The rules of one call, in their order, and what is returned if none applies.
-    Rules(&'r [Rule], u32),
+    /// The rules of one call, in their order, what is returned if none applies, and whether arguments have 64 bits.
+    Rules(&'r [Rule], u32, bool),
 }
 
 /// The whole program; `foreign` is returned to calls of other architectures. `None` when it gets too long.
-pub fn assemble(families: &[Family], foreign: u32) -> Option<Vec<Instruction>> {
+pub fn assemble(mut families: Vec<Family>, foreign: u32) -> Option<Vec<Instruction>> {
     let mut program = alloc::vec![op(LOAD, ARCHITECTURE)];
-    let mut families = families.to_vec();
     for family in &mut families {
         simplify(family);
     }
@@ -102,17 +117,21 @@ const X86_64: u32 = 0xc000_003e;
 
 /// Sorts the rules by their call, keeping their order otherwise, and leaves a rule without conditions alone.
 fn simplify(family: &mut Family) {
-    let mut sorted: Vec<Rule> = Vec::new();
-    for rule in &family.rules {
-        let start = sorted.partition_point(|other| other.number < rule.number);
-        let end = sorted.partition_point(|other| other.number <= rule.number);
-        let decided =
-            sorted.get(start..end).is_some_and(|rules| rules.iter().any(|rule| rule.conditions.is_empty()));
-        match rule.conditions.is_empty() {
-            _ if decided => {}
-            true => drop(sorted.splice(start..end, [rule.clone()])),
-            false => sorted.insert(end, rule.clone()),
+    let mut order: Vec<u64> = family
+        .rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| u64::from(rule.number) << 32 | index as u64)
+        .collect();
+    order.sort_unstable();
+    let mut sorted: Vec<Rule> = Vec::with_capacity(order.len());
+    for rule in order.iter().filter_map(|key| family.rules.get(*key as u32 as usize)) {
+        let same = |other: &Rule| other.number == rule.number;
+        if sorted.last().is_some_and(|last| same(last) && last.conditions.is_empty()) {
+            continue;
         }
+        while rule.conditions.is_empty() && sorted.pop_if(|last| same(last)).is_some() {}
+        sorted.push(rule.clone());
     }
     family.rules = sorted;
 }
@@ -128,7 +147,7 @@ fn ranges(family: &Family) -> Vec<Range<'_>> {
         }
         let outcome = match first.conditions.is_empty() {
             true => Outcome::Return(first.action),
-            false => Outcome::Rules(rules, family.default),
+            false => Outcome::Rules(rules, family.default, family.abi.wide),
         };
         add(&mut ranges, first.number, outcome);
         next = first.number + 1;
@@ -170,16 +189,16 @@ fn tree(ranges: &[Range]) -> Vec<Instruction> {
 }
 
 fn leaf(outcome: Outcome) -> Vec<Instruction> {
-    let (rules, default) = match outcome {
+    let (rules, default, wide) = match outcome {
         Outcome::Return(value) => return [op(RETURN, value)].into(),
-        Outcome::Rules(rules, default) => (rules, default),
+        Outcome::Rules(rules, default, wide) => (rules, default, wide),
     };
     let mut code = Vec::new();
     for rule in rules {
         // Each condition passes over the rest of the rule when it fails: built from the end, where that is known.
         let mut rest = alloc::vec![op(RETURN, rule.action)];
         for condition in rule.conditions.iter().rev() {
-            let mut whole = compare(condition, rest.len() as u8);
+            let mut whole = compare(condition, wide, rest.len() as u8);
             whole.extend(rest);
             rest = whole;
         }
@@ -191,8 +210,8 @@ fn leaf(outcome: Outcome) -> Vec<Instruction> {
 
 /// Passes over the `rest` that follows, unless the condition holds. The halves of an argument are compared one by
 /// one, the upper one first.
-fn compare(condition: &Condition, rest: u8) -> Vec<Instruction> {
-    let Condition { operator, mask, value, wide, .. } = *condition;
+fn compare(condition: &Condition, wide: bool, rest: u8) -> Vec<Instruction> {
+    let Condition { operator, mask, value, .. } = *condition;
     let low_at = ARGUMENTS + 8 * condition.argument;
     let load = |at: u32, mask: u32| {
         let mut code = alloc::vec![op(LOAD, at)];

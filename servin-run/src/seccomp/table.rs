@@ -2,10 +2,9 @@
 
 include!(concat!(env!("OUT_DIR"), "/syscalls.rs"));
 
-/// The number of a call on the architecture of a column; `None` where there is no such call.
-pub fn number(name: &str, column: usize) -> Option<u32> {
-    let index = find(name)?;
-    match *NUMBERS.get(column)?.get(index)? {
+/// The number of the call at `place` on the architecture of a column; `None` where there is no such call.
+pub fn number(place: usize, column: usize) -> Option<u32> {
+    match *NUMBERS.get(column)?.get(place)? {
         u16::MAX => None,
         // Arm's own calls.
         number @ 0xf000.. => Some(u32::from(number) - 0xf000 + 0xf0000),
@@ -13,11 +12,12 @@ pub fn number(name: &str, column: usize) -> Option<u32> {
     }
 }
 
-/// The names follow each other in their order.
-fn find(name: &str) -> Option<usize> {
+/// Where the table has a name.
+pub fn find(name: &str) -> Option<usize> {
     let (mut low, mut high) = (0, ENDS.len());
     while low < high {
         let middle = low.midpoint(high);
+        // The names follow each other in their order.
         let start = if middle == 0 { 0 } else { ENDS[middle - 1].into() };
         match NAMES.get(start..ENDS[middle].into())?.cmp(name) {
             core::cmp::Ordering::Equal => return Some(middle),
@@ -47,11 +47,11 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_numbers_are_the_kernels() {
-        let numbers = |name| [0, 1, 2].map(|column| number(name, column));
+        let numbers = |name| [0, 1, 2].map(|column| number(find(name)?, column));
         assert_eq!(numbers("read"), [Some(0), Some(3), Some(0)]);
         assert_eq!(numbers("execve"), [Some(59), Some(11), Some(520)]);
         assert_eq!(numbers("socketcall"), [None, Some(102), None]);
         assert_eq!(numbers("mseal"), [Some(462), Some(462), Some(462)]);
-        assert_eq!(number("read", 0), Some(linux_raw_sys::general::__NR_read));
+        assert_eq!(numbers("read")[0], Some(linux_raw_sys::general::__NR_read));
     }
 }

@@ -3,6 +3,10 @@
 use super::*;
 use crate::spec::{Seccomp, SyscallArg, SyscallRule};
 
+fn number_of(name: &str, column: usize) -> Option<u32> {
+    table::number(table::find(name)?, column)
+}
+
 /// What a program sees of a call.
 #[derive(Debug, Clone, Copy)]
 struct Call {
@@ -56,7 +60,7 @@ fn expected(profile: &Seccomp, call: Call) -> u32 {
     for rule in &profile.syscalls {
         let action = returned("", rule.action, rule.errno_ret).expect("valid");
         for name in &rule.names {
-            let Some(own) = table::number(name, abi.column) else { continue };
+            let Some(own) = number_of(name, abi.column) else { continue };
             known = known.max(own);
             if own != number || action == default {
                 continue;
@@ -67,7 +71,7 @@ fn expected(profile: &Seccomp, call: Call) -> u32 {
                     let other = returned("", rule.action, rule.errno_ret).expect("valid");
                     rule.args.is_empty()
                         && other != default
-                        && rule.names.iter().any(|name| table::number(name, abi.column) == Some(number))
+                        && rule.names.iter().any(|name| number_of(name, abi.column) == Some(number))
                 }) {
                     Some(rule) => returned("", rule.action, rule.errno_ret).expect("valid"),
                     None => action,
@@ -188,7 +192,7 @@ fn random_call(random: &mut Random, abis: &[Abi]) -> Call {
     let number = match random.below(4) {
         0 => random.below(600) as u32,
         1 => [u32::MAX, 0, 0x4000_0000, 0x3fff_ffff, 0x8000_0000][random.below(5)],
-        _ => table::number(name, abi.column).unwrap_or(0),
+        _ => number_of(name, abi.column).unwrap_or(0),
     };
     let arch = if random.below(20) == 0 { 0x1234 } else { abi.audit };
     Call { arch, number: number | abi.bit, arguments: [(); 6].map(|()| random.value()) }
@@ -225,53 +229,16 @@ fn random_profiles_mean_what_they_say() {
     }
 }
 
-/// The default profile of the container tools, as it is without any capability.
-fn default_profile() -> Seccomp {
-    let names = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
-    let allow = |names: Vec<String>, args: Vec<SyscallArg>| SyscallRule {
-        names,
-        args,
-        action: Action::Allow,
-        errno_ret: None,
-    };
-    let mut start = 0;
-    let mut known = Vec::new();
-    for end in table::ENDS.iter().map(|end| usize::from(*end)) {
-        known.push(table::NAMES[start..end].to_string());
-        start = end;
-    }
-    let denied = names(
-        "acct add_key bpf clock_settime clone create_module delete_module finit_module get_kernel_syms get_mempolicy \
-         init_module ioperm iopl kcmp kexec_file_load kexec_load keyctl lookup_dcookie mbind mount move_pages nfsservctl \
-         open_by_handle_at perf_event_open personality pivot_root query_module quotactl reboot request_key \
-         set_mempolicy setns settimeofday stime swapoff swapon sysfs _sysctl umount umount2 unshare uselib userfaultfd \
-         ustat vm86 vm86old socket",
-    );
-    known.retain(|name| !denied.contains(name));
-    let arg = |index, value, value_two, op| SyscallArg { index, value, value_two, op };
-    Seccomp {
-        default_action: Action::Errno,
-        architectures: names("SCMP_ARCH_X86_64 SCMP_ARCH_X86 SCMP_ARCH_X32"),
-        syscalls: [
-            allow(known, Vec::new()),
-            allow(names("personality"), [arg(0, 0, None, Operator::Equal)].into()),
-            allow(names("personality"), [arg(0, 8, None, Operator::Equal)].into()),
-            allow(names("clone"), [arg(0, 0x7e02_0000, Some(0), Operator::MaskedEqual)].into()),
-            allow(names("socket"), [arg(0, 40, None, Operator::NotEqual)].into()),
-        ]
-        .into(),
-        ..Seccomp::default()
-    }
-}
-
 #[test]
 fn common_calls_of_a_large_profile_take_few_instructions() {
-    let profile = default_profile();
+    let profile = profile_for(DOCKERS);
+    let begin = std::time::Instant::now();
     let filter = compile(&profile).expect("compiled");
+    println!("compiled in {:?}", begin.elapsed());
     check(&filter.program);
     let arch = architecture::wanted(&[]).expect("own")[0].audit;
     for name in ["read", "write", "openat", "mmap", "futex", "epoll_wait", "clock_gettime", "getppid"] {
-        let Some(number) = table::number(name, 0) else { continue };
+        let Some(number) = number_of(name, 0) else { continue };
         let call = Call { arch, number, arguments: [0; 6] };
         let (answer, steps) = interpret(&filter.program, call);
         println!("{name}: {steps} of {} instructions", filter.program.len());
@@ -352,4 +319,78 @@ fn a_program_that_the_kernel_would_not_take_is_an_error() {
     };
     let error = compile(&profile).expect_err("too long").to_string();
     assert!(error.contains("4096"), "{error}");
+}
+
+/// Docker's fourteen capabilities.
+const DOCKERS: u64 = 0xa804_25fb;
+
+/// The container tools' default profile as it is for a process with these capabilities, read naively.
+fn profile_for(capabilities: u64) -> Seccomp {
+    use miniserde::json::Value;
+    let member = |value: &Value, key: &str| match value {
+        Value::Object(object) => object.get(key).map(miniserde::json::to_string),
+        _ => None,
+    };
+    let machine = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
+    let document: Value =
+        miniserde::json::from_str(include_str!("../../build/default-seccomp.json")).expect("JSON");
+    let rules: Vec<Value> =
+        miniserde::json::from_str(&member(&document, "syscalls").expect("rules")).expect("rules");
+    let mut profile: Seccomp = spec::parse(
+        r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38,
+            "architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32"]}"#,
+        "profile",
+    )
+    .expect("valid");
+    for rule in &rules {
+        let conditions = |key: &str, kind: &str| -> Vec<String> {
+            let object = member(rule, key).map(|text| miniserde::json::from_str(&text).expect("JSON"));
+            let words = object.and_then(|object: Value| member(&object, kind));
+            words.map_or(Vec::new(), |text| miniserde::json::from_str(&text).expect("words"))
+        };
+        let held = |name: &String| {
+            let name = name.strip_prefix("CAP_").expect("a capability");
+            let bit = crate::plan::capabilities::CapabilitySet::by_name(name).expect("a capability").0;
+            capabilities & bit != 0
+        };
+        let machines = conditions("includes", "arches");
+        if (machines.is_empty() || machines.iter().any(|word| word == machine))
+            && conditions("includes", "caps").iter().all(held)
+            && !conditions("excludes", "caps").iter().any(held)
+        {
+            let rule = spec::parse(&miniserde::json::to_string(rule), "rule").expect("a rule");
+            profile.syscalls.push(rule);
+        }
+    }
+    profile
+}
+
+#[test]
+fn the_default_filter_is_the_profile_for_the_processs_capabilities() {
+    let mut random = Random(0x5eed_0003);
+    for capabilities in [DOCKERS, 0, u64::MAX >> 23, 1 << 21, 1 << 2 | 1 << 18, DOCKERS & !(1 << 29)] {
+        let profile = profile_for(capabilities);
+        let program = default(capabilities).program;
+        let abis = architecture::wanted(&profile.architectures).expect("valid");
+        assert!(
+            program.len() < 4096 && abis.len() == profile.architectures.len()
+                || cfg!(not(target_arch = "x86_64"))
+        );
+        for abi in abis {
+            for number in 0..600 {
+                for _ in 0..6 {
+                    let mut arguments = [0; 6];
+                    arguments.iter_mut().for_each(|argument| *argument = random.value());
+                    if random.below(2) == 0 {
+                        arguments[0] = [16, 8, 0x20000, 0x20008][random.below(4)];
+                        arguments[2] = [9, 0, 1][random.below(3)];
+                    }
+                    let call = Call { arch: abi.audit, number: number | abi.bit, arguments };
+                    let (found, steps) = interpret(&program, call);
+                    assert_eq!(found, expected(&profile, call), "{call:?} with {capabilities:#x}");
+                    assert!(steps < 40, "{steps} instructions for {call:?}");
+                }
+            }
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::cli::arguments::{Command, Group, flag};
 use crate::cli::output;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
-use crate::plan::{ANNOTATION_CWD, ANNOTATION_INIT, capabilities, mounts};
+use crate::plan::{ANNOTATION_CWD, ANNOTATION_INIT, ANNOTATION_SECCOMP, capabilities, mounts};
 use crate::seccomp;
 use crate::spec::features::{Cgroup, Features, Linux, MountExtensions, Seccomp, Support};
 use crate::spec::{self, Action, Config, IdMapping, Namespace, NamespaceKind, Operator};
@@ -129,7 +129,7 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
             net_devices: enabled(false),
             ..Linux::default()
         }),
-        potentially_unsafe_config_annotations: words(&[ANNOTATION_INIT, ANNOTATION_CWD]),
+        potentially_unsafe_config_annotations: words(&[ANNOTATION_INIT, ANNOTATION_CWD, ANNOTATION_SECCOMP]),
         ..Features::default()
     };
     output::result(spec::to_json_pretty(&features)).map(|()| 0)
