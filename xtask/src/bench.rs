@@ -1,4 +1,4 @@
-//! `bench start|lifecycle|memory|init`: Servin beside its peers, measured in one interleaved run, so that a neighbour's load
+//! `bench start|lifecycle|memory|init|seccomp`: Servin beside its peers, measured in one interleaved run, so that a neighbour's load
 //! falls on all of them alike. Absolute figures move from machine to machine; the ratios are what is compared.
 
 mod bundle;
@@ -7,6 +7,7 @@ mod lifecycle;
 mod memory;
 mod programs;
 mod runner;
+mod seccomp;
 mod start;
 mod statistics;
 mod table;
@@ -35,14 +36,15 @@ impl Options {
 
 pub fn command(arguments: &[String]) -> Result {
     let Some((name, rest)) = arguments.split_first() else {
-        return Err("bench what? start, lifecycle, memory or init".to_owned());
+        return Err("bench what? start, lifecycle, memory, init or seccomp".to_owned());
     };
     let run = match name.as_str() {
         "start" => start::run,
         "lifecycle" => lifecycle::run,
         "memory" => memory::run,
         "init" => init::run,
-        _ => return Err(format!("bench knows start, lifecycle, memory and init, not {name}")),
+        "seccomp" => seccomp::run,
+        _ => return Err(format!("bench knows start, lifecycle, memory, init and seccomp, not {name}")),
     };
     let options = options(rest)?;
     if std::env::var_os(INSIDE).is_some() {

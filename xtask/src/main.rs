@@ -29,7 +29,7 @@ const COMMANDS: &[Entry] = &[
     ("dist",  dist::command,  "the four musl targets with checksums in target/dist/TARGET; --check runs them under QEMU"),
     ("run",   run::command,   "run -- ARGS: build, then run `servin ARGS`"),
     ("test",  test::command,  "test [unit|host|qemu|engines][/PROGRAM] [-- FILTER]: without a name all of them"),
-    ("bench", bench::command, "bench start|lifecycle|memory|init [--rounds N] [--markdown]: Servin beside its peers"),
+    ("bench", bench::command, "bench start|lifecycle|memory|init|seccomp [--rounds N] [--markdown]: Servin beside its peers"),
     ("size",  size::command,  "sizes of the artifacts; fails past the budgets"),
     ("lint",  lint::command,  "format, clippy and the house rules"),
     ("help",  help::command,  "this list"),

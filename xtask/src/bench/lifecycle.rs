@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> Result {
 }
 
 /// The names of the runtimes, and how they are called: program and global flags.
-fn runtimes() -> Result<Vec<(&'static str, String)>> {
+pub fn runtimes() -> Result<Vec<(&'static str, String)>> {
     let state = |name: &str| programs::folder().join("state").join(name).display().to_string();
     let call =
         |name: &'static str, program: &Path| (name, format!("{} --root {}", program.display(), state(name)));
