@@ -7,6 +7,7 @@ mod container_directory;
 mod oci;
 mod output;
 mod people;
+mod rootless;
 mod run;
 mod size;
 mod user;

@@ -8,6 +8,7 @@ pub mod placement;
 pub mod process;
 pub mod record;
 pub mod removal;
+pub mod resctrl;
 pub mod start;
 pub mod time;
 

@@ -15,7 +15,7 @@ pub mod program;
 mod rootfs;
 pub mod sealed;
 mod sysctl;
-mod user_namespace;
+pub mod user_namespace;
 
 use alloc::format;
 use alloc::string::String;
@@ -55,6 +55,8 @@ pub struct Options<'o> {
     pub listener: Option<Listener>,
     /// The name of a new session keyring; without one the caller's is shared (session-keyring(7)).
     pub keyring: Option<String>,
+    /// All signals are blocked already, and these were before.
+    pub blocked: Option<SignalSet>,
     /// The cgroup in which the container's process is born (its directory).
     pub cgroup: Option<BorrowedFd<'o>>,
     /// A process all of whose namespaces of these kinds are joined first (a pidfd).
@@ -93,7 +95,15 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     let prepared = prepare(plan, options)?;
     let (inside, outside) = Channel::pair()?;
     // Signals for the container wait until somebody forwards them; the child restores the caller's mask.
-    let mask = signal::set_mask(SignalSet::ALL).step(|| "block signals")?;
+    let mask = match options.blocked {
+        Some(mask) => mask,
+        None => signal::set_mask(SignalSet::ALL).step(|| "block signals")?,
+    };
+    let unblock = || {
+        if options.blocked.is_none() {
+            let _ = signal::set_mask(mask);
+        }
+    };
     let intermediate = options.enter.is_some() || needs_intermediate(plan);
     let clock = Clock::start(options.trace.is_some());
     let flags = plan.namespaces.clone_flags();
@@ -112,7 +122,7 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
         }
         Ok(Cloned::Parent(pid)) => pid,
         Err(error) => {
-            let _ = signal::set_mask(mask);
+            unblock();
             return Err(error);
         }
     };
@@ -125,7 +135,7 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
         Ok(()) => Ok(Running { pid: conversation.process, terminal: conversation.terminal, mask }),
         Err(error) => {
             conversation.end();
-            let _ = signal::set_mask(mask);
+            unblock();
             Err(error)
         }
     }
@@ -160,7 +170,7 @@ fn clone_error(plan: &Plan, errno: rustix::io::Errno) -> Error {
 /// Opens what only the caller's own namespaces can reach.
 fn prepare(plan: &Plan, options: &Options) -> Result<Prepared> {
     let mut prepared = Prepared::default();
-    label::check_host(&plan.process)?;
+    label::check_host(plan)?;
     if let Some((process, kinds)) = options.enter {
         let process = rustix::io::fcntl_dupfd_cloexec(process, 3).step(|| "copy a descriptor");
         prepared.enter = Some((process?, kinds));

@@ -66,6 +66,8 @@ pub struct Plan {
     pub hooks: spec::Hooks,
     /// What the process may ask of the kernel.
     pub seccomp: Option<Filter>,
+    /// The SELinux context of the mounts, in whose parameters it is already.
+    pub mount_label: Option<String>,
     /// `linux.cgroupsPath`: where in the hierarchy its cgroup is.
     pub cgroups_path: Option<String>,
     /// The limits of that cgroup.
@@ -123,6 +125,7 @@ pub fn plan(config: &spec::Config, bundle: &str, host: Host) -> Result<Plan> {
         hooks,
         cgroups_path: linux.cgroups_path.clone().filter(|path| !path.is_empty()),
         limits: linux.resources.as_ref().map_or_else(|| Ok(Limits::default()), Limits::new)?,
+        mount_label: linux.mount_label.clone().filter(|label| !label.is_empty()),
         seccomp: filter(config, linux)?,
     })
 }
@@ -187,7 +190,8 @@ fn steps(
     steps.push(Step::Propagation(first_propagation(propagation)));
     steps.push(Step::Root { path: below(bundle, &root.path) });
 
-    let mounts = mounts(&config.mounts, bundle)?;
+    let mounts =
+        mounts(&config.mounts, bundle, linux.mount_label.as_deref().filter(|label| !label.is_empty()))?;
     let devices = devices(linux, &mounts, namespaces, host)?;
     steps.extend(mounts.into_iter().map(|mount| Step::Mount(Box::new(mount))));
     steps.extend(devices);
@@ -256,13 +260,21 @@ fn first_propagation(asked: Option<Propagation>) -> Propagation {
     Propagation { kind, recursive: true }
 }
 
-fn mounts(mounts: &[spec::Mount], bundle: &str) -> Result<Vec<Mount>> {
+/// File systems that take the SELinux label of the mounts (`linux.mountLabel`): those of the kernel's own making have
+/// theirs from the policy, as with runc.
+const LABELLED: &[&str] = &["tmpfs", "devpts", "ramfs", "overlay"];
+
+fn mounts(mounts: &[spec::Mount], bundle: &str, label: Option<&str>) -> Result<Vec<Mount>> {
     let mut planned = Vec::new();
     for (index, mount) in mounts.iter().enumerate() {
         let at = alloc::format!("mounts[{index}]");
         let mut mount = mounts::plan(&at, mount)?;
-        if let Source::Bind { path, .. } = &mut mount.source {
-            *path = below(bundle, path);
+        match &mut mount.source {
+            Source::Bind { path, .. } => *path = below(bundle, path),
+            Source::FileSystem { kind, parameters, .. } if LABELLED.contains(&kind.as_str()) => {
+                parameters.extend(label.map(|label| alloc::format!("context={label}")));
+            }
+            _ => {}
         }
         if mount.destination == "/" && index > 0 && !matches!(mount.source, Source::Remount { .. }) {
             return Err(Error::new(format_args!(

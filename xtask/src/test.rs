@@ -27,7 +27,7 @@ pub const RUNNING: &str = "xtask: running ";
 
 /// What the host's tests use, and `test` therefore installs.
 const HOST_PACKAGES: &[&str] =
-    &["busybox-static", "debootstrap", "python3-minimal", "crun", "runc", "bubblewrap"];
+    &["busybox-static", "debootstrap", "python3-minimal", "crun", "runc", "bubblewrap", "uidmap"];
 
 /// The engines and what they want beside them.
 const ENGINE_PACKAGES: &[&str] = &[
@@ -35,7 +35,6 @@ const ENGINE_PACKAGES: &[&str] = &[
     "conmon",
     "netavark",
     "catatonit",
-    "uidmap",
     "golang-github-containers-common",
     "buildah",
     "containerd",

@@ -10,6 +10,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FlockOperation, OFlags, flock, statat};
 use rustix::io::Errno;
 
+use crate::container::directory::Root;
 use crate::error::{Error, Result, Step};
 use crate::image::copy::{DIRECTORY, make_directory, open_at, remove_tree};
 use crate::plan::defaults::Layer;
@@ -60,12 +61,8 @@ impl Drop for ContainerDirectory {
 }
 
 fn open_state(state: &str) -> Result<OwnedFd> {
-    let explain = |errno| {
-        let error = Error::os(format!("make the directory {state}"), errno);
-        error.hint("--root DIR or SERVIN_ROOT moves it")
-    };
-    make_directory(rustix::fs::CWD, state, 0o700).map_err(explain)?;
-    open_at(rustix::fs::CWD, state, DIRECTORY).map_err(explain)
+    Root::make(state)?;
+    open_at(rustix::fs::CWD, state, DIRECTORY).step(|| format!("open {state}"))
 }
 
 fn remove_abandoned(all: &OwnedFd, state: &str) -> Result<()> {

@@ -10,7 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::arguments::{Command, Given, Group, flag};
 use super::container_directory::ContainerDirectory;
-use super::{Invocation, oci, output, user};
+use super::{Invocation, oci, output, rootless, user};
 use crate::error::{Error, Result, Step};
 use crate::fs::read_text;
 use crate::image;
@@ -106,6 +106,7 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
         read_only: given.switch("read-only", false),
         cap_add: given.values("cap-add").map(Into::into).collect(),
         cap_drop: given.values("cap-drop").map(Into::into).collect(),
+        id_maps: rootless::id_maps(),
         init: given.switch("init", true),
         terminal: given.switch("tty", false),
         rootfs,
@@ -129,13 +130,14 @@ fn root(
     id: &str,
     only_plan: bool,
 ) -> Result<(String, Option<ContainerDirectory>)> {
-    let setting = |flag: &str, variable: &str, default: &'static str| {
-        String::from(given.value(flag).or_else(|| invocation.variable(variable)).unwrap_or(default))
+    let setting = |flag: &str, variable: &str, default: fn(&Invocation) -> String| {
+        let given = given.value(flag).or_else(|| invocation.variable(variable));
+        given.map_or_else(|| default(invocation), String::from)
     };
     match given.value("rootfs").unwrap_or_default() {
         "host" => {
-            let rootfs = image::host_root(&setting("home", "SERVIN_HOME", "/var/lib/servin"))?;
-            let state = setting("root", "SERVIN_ROOT", "/run/servin");
+            let rootfs = image::host_root(&setting("home", "SERVIN_HOME", rootless::home))?;
+            let state = setting("root", "SERVIN_ROOT", rootless::root);
             let directory = match only_plan {
                 true => ContainerDirectory::planned(&state, id),
                 false => ContainerDirectory::create(&state, id)?,

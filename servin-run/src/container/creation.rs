@@ -1,6 +1,7 @@
 //! `create` and the first half of `run`: from a bundle to a process that is ready to execute its program.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::CWD;
@@ -10,6 +11,7 @@ use super::directory::{Directory, Lock, Root, write_whole};
 use super::placement::{Manager, Placement};
 use super::process::Identity;
 use super::record::{self, Record, START};
+use super::resctrl::Groups;
 use super::{removal, start, time};
 use crate::cgroup::Made;
 use crate::error::{Error, Result, Step};
@@ -17,6 +19,7 @@ use crate::launch::channel::{self, Listener};
 use crate::launch::{self, Running, Watch};
 use crate::plan::Plan;
 use crate::spec::{Config, State};
+use crate::sys::signal::{self, SignalSet};
 
 /// A container to be made.
 pub struct Request<'r> {
@@ -58,6 +61,16 @@ pub struct Created {
 
 /// Makes the container. After a failure nothing of it is left.
 pub fn create(root: &Root, request: &Request, options: launch::Options) -> Result<Created> {
+    // From here on a signal must not end us between what was made and its removal.
+    let mask = signal::set_mask(SignalSet::ALL).step(|| "block signals")?;
+    let created = make(root, request, launch::Options { blocked: Some(mask), ..options });
+    if created.is_err() {
+        let _ = signal::set_mask(mask);
+    }
+    created
+}
+
+fn make(root: &Root, request: &Request, options: launch::Options) -> Result<Created> {
     let (directory, lock) = root.create(request.id)?;
     let config = request.config;
     let rootfs = config.root.as_ref().map_or("", |root| root.path.as_str());
@@ -68,7 +81,7 @@ pub fn create(root: &Root, request: &Request, options: launch::Options) -> Resul
         owner: request.owner.clone(),
         ..Record::default()
     };
-    let mut creation = Creation { request, directory: &directory, record, born: false };
+    let mut creation = Creation { request, directory: &directory, record, born: false, groups: None };
     let warn = options.warn;
     let launched = creation.launch(options);
     let Creation { record, born, .. } = creation;
@@ -102,15 +115,23 @@ struct Creation<'c> {
     record: Record,
     /// There was a process, and hooks may have run.
     born: bool,
+    /// Its share of caches.
+    groups: Option<Groups>,
 }
 
 impl Creation<'_> {
     fn launch(&mut self, options: launch::Options) -> Result<Running> {
         let request = self.request;
         let placement = Placement::find(request.plan, request.id, request.manager)?;
+        let rdt = request.config.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref());
+        self.groups = rdt.map(|rdt| Groups::plan(rdt, request.id)).transpose()?;
         record::save_config(self.directory, request.text)?;
         self.record.cgroup = placement.as_ref().map(Placement::directory);
+        self.record.resctrl = self.groups.as_ref().map_or(Vec::new(), |groups| groups.own.clone());
         self.record.save(self.directory)?;
+        if let Some(groups) = &self.groups {
+            groups.make()?;
+        }
         let made = match &placement {
             Some(placement) => placement.make(&request.plan.limits, options.warn)?,
             None => None,
@@ -133,9 +154,9 @@ impl Creation<'_> {
 }
 
 impl Watch for Creation<'_> {
-    fn born(&mut self, _pid: Pid) -> Result<()> {
+    fn born(&mut self, pid: Pid) -> Result<()> {
         self.born = true;
-        Ok(())
+        self.groups.as_ref().map_or(Ok(()), |groups| groups.assign(pid))
     }
 
     fn ready(&mut self, pid: Pid, terminal: Option<&OwnedFd>) -> Result<()> {

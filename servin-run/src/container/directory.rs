@@ -38,6 +38,11 @@ impl Root {
         }
         make_directory(CWD, path, 0o700).map_err(explain)?;
         let all = open_at(CWD, path, DIRECTORY).map_err(explain)?;
+        // In a place where everybody may write, such as /tmp, it could be somebody else's.
+        if fstat(&all).map_err(explain)?.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(Error::new(format_args!("{path} belongs to another user"))
+                .hint("--root DIR or SERVIN_ROOT names another"));
+        }
         Ok(Root { path: path.into(), all })
     }
 

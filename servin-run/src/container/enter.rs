@@ -114,6 +114,7 @@ fn plan(process: &spec::Process, pid: Pid, config: &spec::Config) -> Result<Plan
         init: false,
         hooks: spec::Hooks::default(),
         seccomp,
+        mount_label: None,
         cgroups_path: None,
         limits: Limits::default(),
     })

@@ -42,6 +42,8 @@ object! {
         "cgroup" => cgroup: Option<String>,
         /// That cgroup was made; before, it may be another's.
         "cgroupMade" => cgroup_made: bool,
+        /// Its own directories of the resctrl file system, in the order of their making.
+        "resctrl" => resctrl: Vec<String>,
     }
 }
 

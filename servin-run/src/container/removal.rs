@@ -4,6 +4,7 @@ use linux_raw_sys::general::SIGKILL;
 
 use super::directory::{Directory, Root};
 use super::record::{self, Container, Record};
+use super::resctrl;
 use crate::cgroup;
 use crate::error::{Error, Result};
 use crate::launch::hooks;
@@ -78,6 +79,7 @@ pub fn clean_up(
         (None, Some(path)) => cgroup::remove_if_empty(path),
         (None, None) => {}
     }
+    resctrl::remove(&record.resctrl);
     directory.remove()?;
     let state = State { status: Status::Stopped, pid: Some(0), ..state };
     hooks::run("poststop", poststop, &state, SignalSet::EMPTY).unwrap_or_else(|error| {

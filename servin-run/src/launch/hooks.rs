@@ -31,13 +31,14 @@ pub fn run(kind: &str, hooks: &[spec::Hook], state: &State, mask: SignalSet) -> 
     }
     let state = spec::to_json(state);
     for (index, hook) in hooks.iter().enumerate() {
-        run_one(hook, &state, mask)
+        run_program(hook, &state, mask)
             .map_err(|error| error.within(format_args!("hooks.{kind}[{index}]: {}", hook.path)))?;
     }
     Ok(())
 }
 
-fn run_one(hook: &spec::Hook, state: &str, mask: SignalSet) -> Result<()> {
+/// Runs one program that finds `state` on its standard input, and waits for its success.
+pub fn run_program(hook: &spec::Hook, state: &str, mask: SignalSet) -> Result<()> {
     // A file instead of a pipe: a hook that does not read cannot block or kill us.
     let input = sealed::copy("state", state.as_bytes())?;
     seek(&input, SeekFrom::Start(0)).step(|| "rewind the state")?;

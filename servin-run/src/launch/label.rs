@@ -15,22 +15,29 @@ use super::mount::{PROC_MAGIC, new_file_system};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::{read_to_end, resolve};
+use crate::plan::Plan;
 use crate::plan::mounts::Attributes;
 use crate::plan::process::Process;
 
 /// An error unless this host can give the labels that are asked for.
-pub fn check_host(process: &Process) -> Result<()> {
+pub fn check_host(plan: &Plan) -> Result<()> {
+    let process = &plan.process;
     if process.apparmor.is_some() && !has_apparmor() {
         return Err(Error::new(
             "process.apparmorProfile: this host has no AppArmor (CONFIG_SECURITY_APPARMOR, lsm=)",
         ));
     }
-    if process.selinux.is_some() && access(c"/sys/fs/selinux/enforce", rustix::fs::Access::EXISTS).is_err() {
-        return Err(Error::new(
-            "process.selinuxLabel: this host has no SELinux (CONFIG_SECURITY_SELINUX, lsm=)",
-        ));
+    let field = match (&process.selinux, &plan.mount_label) {
+        (Some(_), _) => "process.selinuxLabel",
+        (None, Some(_)) => "linux.mountLabel",
+        (None, None) => return Ok(()),
+    };
+    match access(c"/sys/fs/selinux/enforce", rustix::fs::Access::EXISTS) {
+        Ok(()) => Ok(()),
+        Err(_) => {
+            Err(Error::new(format!("{field}: this host has no SELinux (CONFIG_SECURITY_SELINUX, lsm=)")))
+        }
     }
-    Ok(())
 }
 
 fn has_apparmor() -> bool {

@@ -111,7 +111,11 @@ fn data(parameters: &[String]) -> Result<CString> {
         if !data.is_empty() {
             data.push(',');
         }
-        data.push_str(word);
+        match word.split_once('=') {
+            // The categories of an SELinux context are separated by commas too; fsconfig(2) takes it as it is.
+            Some(("context", label)) => data.push_str(&format!("context=\"{label}\"")),
+            _ => data.push_str(word),
+        }
     }
     CString::new(data).map_err(|_| Error::new("a mount option holds a NUL byte"))
 }

@@ -4,24 +4,64 @@ use alloc::format;
 use alloc::string::String;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{Access, CWD, Mode, OFlags, access, openat};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, WaitOptions, geteuid, waitpid};
+use rustix::process::{Pid, WaitOptions, getegid, geteuid, waitpid};
 
+use super::hooks;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::plan::namespaces::{IdMaps, IdRange};
+use crate::spec;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
+use crate::sys::signal::SignalSet;
 
-/// Writes the maps of the user namespace that `pid` is in.
+/// Writes the maps of the user namespace that `pid` is in. Who is not privileged maps his own id alone, and more with
+/// the help of newuidmap(1) and newgidmap(1), which ask /etc/subuid and /etc/subgid.
 pub fn write_maps(pid: Pid, maps: &IdMaps) -> Result<()> {
-    if !geteuid().is_root() {
-        // Who is not privileged must first give up setgroups(2) there (user_namespaces(7)).
-        write(pid, "setgroups", "deny")?;
+    let (uid, gid) = (geteuid(), getegid().as_raw());
+    let only = |ranges: &[IdRange], own: u32| matches!(ranges, [r] if r.outside == own && r.size == 1);
+    if uid.is_root() || only(&maps.uids, uid.as_raw()) {
+        write(pid, "uid_map", &lines(&maps.uids))?;
+    } else {
+        help("newuidmap", pid, &maps.uids)?;
     }
-    write(pid, "uid_map", &lines(&maps.uids))?;
-    write(pid, "gid_map", &lines(&maps.gids))
+    if uid.is_root() {
+        return write(pid, "gid_map", &lines(&maps.gids));
+    }
+    if only(&maps.gids, gid) {
+        // Who maps his group by himself must first give up setgroups(2) there (user_namespaces(7)).
+        write(pid, "setgroups", "deny")?;
+        return write(pid, "gid_map", &lines(&maps.gids));
+    }
+    help("newgidmap", pid, &maps.gids)
+}
+
+/// Where the helpers are, if they are anywhere.
+const FOLDERS: &[&str] = &["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"];
+
+/// The path of a program that the host has.
+pub fn helper(name: &str) -> Option<String> {
+    let paths = FOLDERS.iter().map(|folder| format!("{folder}/{name}"));
+    paths.into_iter().find(|path| access(path.as_str(), Access::EXEC_OK).is_ok())
+}
+
+fn help(name: &str, pid: Pid, ranges: &[IdRange]) -> Result<()> {
+    let Some(path) = helper(name) else {
+        return Err(Error::new(format!("map more than the caller's own ids: {name} is not installed"))
+            .hint("it comes with the package uidmap or shadow; a map of one's own id alone does without"));
+    };
+    let mut args = alloc::vec![String::from(name), format!("{}", pid.as_raw_nonzero())];
+    for range in ranges {
+        args.extend([range.inside, range.outside, range.size].map(|number| format!("{number}")));
+    }
+    let program = spec::Hook { path, args, ..spec::Hook::default() };
+    hooks::run_program(&program, "", SignalSet::EMPTY).map_err(|error| {
+        error
+            .within(format!("map ids with {name}"))
+            .hint("/etc/subuid and /etc/subgid must give them to this user")
+    })
 }
 
 fn lines(ranges: &[IdRange]) -> String {

@@ -42,6 +42,8 @@ pub struct Request {
     pub no_new_privileges: bool,
     /// The AppArmor profile.
     pub apparmor: Option<String>,
+    /// Maps of user and group ids: without privileges there is a user namespace.
+    pub id_maps: Option<[Vec<spec::IdMapping>; 2]>,
     /// servin-init is PID 1.
     pub init: bool,
     /// With a terminal.
@@ -86,6 +88,9 @@ const CAPABILITIES: &[&str] = &[
     "KILL",
     "AUDIT_WRITE",
 ];
+
+/// The group of terminals in Debian and most others, as in the mount of devpts below.
+const TTY: u32 = 5;
 
 /// Docker's default mounts: type, destination, options.
 const MOUNTS: &[(&str, &str, &[&str])] = &[
@@ -139,8 +144,16 @@ pub fn config(request: Request) -> Result<spec::Config> {
         }
     };
     let mut mounts = Vec::new();
-    mounts.extend(request.layer.as_ref().map(|layer| overlay(&request.rootfs, layer)));
+    let rootless = request.id_maps.is_some();
+    mounts.extend(request.layer.as_ref().map(|layer| overlay(&request.rootfs, layer, rootless)));
     mounts.extend(MOUNTS.iter().map(|(kind, destination, options)| mount(kind, destination, options)));
+    let [uid_mappings, gid_mappings] = request.id_maps.unwrap_or_default();
+    if rootless
+        && !gid_mappings.iter().any(|map| (map.container_id..).take(map.size as usize).any(|gid| gid == TTY))
+    {
+        // Who has no group of terminals there cannot give them to it.
+        mounts.iter_mut().for_each(|mount| mount.options.retain(|option| option != "gid=5"));
+    }
     mounts.extend(request.mounts);
     let capabilities = capabilities(&request.cap_add, &request.cap_drop)?;
     let names: Vec<String> = capabilities.names().map(|name| format!("CAP_{name}")).collect();
@@ -170,7 +183,13 @@ pub fn config(request: Request) -> Result<spec::Config> {
         mounts,
         annotations,
         linux: Some(spec::Linux {
-            namespaces: NAMESPACES.iter().map(|kind| spec::Namespace { kind: *kind, path: None }).collect(),
+            namespaces: NAMESPACES
+                .iter()
+                .chain(rootless.then_some(&NamespaceKind::User))
+                .map(|kind| spec::Namespace { kind: *kind, path: None })
+                .collect(),
+            uid_mappings,
+            gid_mappings,
             masked_paths: strings(MASKED),
             readonly_paths: strings(READ_ONLY),
             seccomp,
@@ -191,14 +210,18 @@ pub fn mount(kind: &str, destination: &str, options: &[&str]) -> spec::Mount {
     }
 }
 
-fn overlay(lower: &str, layer: &Layer) -> spec::Mount {
+fn overlay(lower: &str, layer: &Layer, rootless: bool) -> spec::Mount {
     // A colon would end the path of a lower layer (Documentation/filesystems/overlayfs.rst).
     let lower = lower.replace('\\', "\\\\").replace(':', "\\:");
-    let options = vec![
+    let mut options = vec![
         format!("lowerdir={lower}"),
         format!("upperdir={}", layer.upper),
         format!("workdir={}", layer.work),
     ];
+    if rootless {
+        // Trusted attributes, which it keeps its notes in otherwise, are for root alone.
+        options.push("userxattr".into());
+    }
     spec::Mount { options, ..mount("overlay", "/", &[]) }
 }
 

@@ -62,7 +62,8 @@ const SCHED_FLAGS: Table = &[
 
 const IO_CLASSES: Table = &[("IOPRIO_CLASS_RT", 1), ("IOPRIO_CLASS_BE", 2), ("IOPRIO_CLASS_IDLE", 3)];
 
-const MEMORY_MODES: Table = &[
+/// What `linux.memoryPolicy.mode` may be.
+pub const MEMORY_MODES: Table = &[
     ("MPOL_DEFAULT", MPOL_DEFAULT as u32),
     ("MPOL_PREFERRED", MPOL_PREFERRED as u32),
     ("MPOL_BIND", MPOL_BIND as u32),
@@ -72,7 +73,8 @@ const MEMORY_MODES: Table = &[
     ("MPOL_WEIGHTED_INTERLEAVE", MPOL_WEIGHTED_INTERLEAVE as u32),
 ];
 
-const MEMORY_FLAGS: Table = &[
+/// What `linux.memoryPolicy.flags` may hold.
+pub const MEMORY_FLAGS: Table = &[
     ("MPOL_F_STATIC_NODES", MPOL_F_STATIC_NODES),
     ("MPOL_F_RELATIVE_NODES", MPOL_F_RELATIVE_NODES),
     ("MPOL_F_NUMA_BALANCING", MPOL_F_NUMA_BALANCING),

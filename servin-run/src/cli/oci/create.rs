@@ -1,10 +1,9 @@
 //! `create` and `run`: from a bundle to a process.
 
-use alloc::string::String;
-
 use super::{Session, absolute, host, id, options, print};
 use crate::cli::arguments::{Command, Flag, Given, Group, flag};
 use crate::cli::output;
+use crate::cli::rootless::user_name;
 use crate::container::creation::{self, Created, Request};
 use crate::container::directory::Root;
 use crate::container::removal;
@@ -112,7 +111,7 @@ fn make(
         text: &text,
         config: &config,
         plan: &plan,
-        owner: owner(),
+        owner: user_name(),
         pid_file: given.value("pid-file"),
         console_socket,
         wait,
@@ -146,16 +145,4 @@ fn pass_sockets_on(session: &Session, config: &mut Config) {
     {
         process.env.extend([alloc::format!("LISTEN_FDS={count}"), "LISTEN_PID=1".into()]);
     }
-}
-
-/// The name of the user who calls, or the number where the host has no name for it.
-fn owner() -> String {
-    let uid = alloc::format!("{}", rustix::process::geteuid());
-    let passwd = read_text("/etc/passwd").unwrap_or_default();
-    let entry = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1) == Some(uid.as_str())).then_some(name)
-    });
-    entry.map_or(uid.clone(), String::from)
 }

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use crate::cli::Invocation;
 use crate::cli::arguments::{Command, Group, flag};
+use crate::cli::{Invocation, rootless};
 use crate::container::placement::Manager;
 use crate::container::time;
 use crate::error::{Error, Result};
@@ -95,7 +95,7 @@ impl<'a> Globals<'a> {
         let root = match given.value("root").or_else(|| invocation.variable("SERVIN_ROOT")) {
             Some(root) if root.starts_with('/') => root.to_string(),
             Some(root) => super::absolute_or_new(root)?,
-            None => default_root(invocation),
+            None => rootless::root(invocation),
         };
         let globals = Globals { root, manager, version: version && !help, log: given.value("log"), json };
         Ok((globals, given.words))
@@ -113,14 +113,6 @@ impl<'a> Globals<'a> {
         if let Ok(file) = openat(CWD, path, flags, Mode::from_raw_mode(0o644)) {
             let _ = write_all(file.as_fd(), format!("{line}\n").as_bytes());
         }
-    }
-}
-
-/// /run/servin for root; else the user's own directory, as the XDG base directory specification names it.
-fn default_root(invocation: &Invocation) -> String {
-    match invocation.variable("XDG_RUNTIME_DIR") {
-        Some(own) if !rustix::process::geteuid().is_root() => format!("{own}/servin"),
-        _ => "/run/servin".into(),
     }
 }
 

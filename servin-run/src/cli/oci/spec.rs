@@ -12,9 +12,11 @@ use crate::cli::arguments::{Command, Group, flag};
 use crate::cli::output;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
-use crate::plan::{ANNOTATION_CWD, ANNOTATION_INIT, ANNOTATION_SECCOMP, capabilities, mounts};
+use crate::plan::{ANNOTATION_CWD, ANNOTATION_INIT, ANNOTATION_SECCOMP, capabilities, mounts, schedule};
 use crate::seccomp;
-use crate::spec::features::{Cgroup, Features, Linux, MountExtensions, Seccomp, Support};
+use crate::spec::features::{
+    Cgroup, Features, IntelRdt, Linux, MemoryPolicy, MountExtensions, Seccomp, Support,
+};
 use crate::spec::{self, Action, Config, IdMapping, Namespace, NamespaceKind, Operator};
 
 const SPEC: Command = Command {
@@ -89,6 +91,7 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
         return Ok(0);
     }
     let words = |words: &[&str]| -> Vec<String> { words.iter().map(ToString::to_string).collect() };
+    let table = |table: &[(&str, u32)]| table.iter().map(|(word, _)| word.to_string()).collect();
     let enabled = |enabled| Some(Support { enabled: Some(enabled) });
     let features = Features {
         oci_version_min: "1.0.0".into(),
@@ -126,6 +129,11 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
             apparmor: enabled(true),
             selinux: enabled(true),
             mount_extensions: Some(MountExtensions { idmap: enabled(true) }),
+            intel_rdt: Some(IntelRdt { enabled: Some(true), schemata: Some(true), monitoring: Some(true) }),
+            memory_policy: Some(MemoryPolicy {
+                modes: table(schedule::MEMORY_MODES),
+                flags: table(schedule::MEMORY_FLAGS),
+            }),
             net_devices: enabled(false),
             ..Linux::default()
         }),

@@ -1,0 +1,201 @@
+//! Without privileges: a user's containers, with no helper and with those that map more ids.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use servin_tests::{
+    Bundle, Finished, alone, bind, scratch, servin_program, servin_run, skip, start, unmount,
+};
+
+const USER: u32 = 1000;
+
+/// Runs a program as a user without privileges, with a directory of his own.
+fn as_user(program: &Path, arguments: &[&str]) -> Finished {
+    let own = home();
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).current_dir("/");
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &own).env("XDG_RUNTIME_DIR", &own);
+    command.uid(USER).gid(USER);
+    start(command).finish()
+}
+
+/// The user's own directory.
+fn home() -> PathBuf {
+    let home = scratch("user");
+    if !home.exists() {
+        fs::create_dir(&home).expect("make a directory");
+        chown(&home, Some(USER), Some(USER)).expect("give it to the user");
+    }
+    home
+}
+
+/// A bundle of the user's, with the configuration that `spec --rootless` writes.
+fn bundle(root: &str, args: &[&str]) -> (Bundle, Value) {
+    let bundle = Bundle::of(root);
+    give(bundle.directory());
+    let directory = bundle.directory().to_str().expect("UTF-8").to_string();
+    as_user(&servin_run(), &["spec", "--rootless", "--bundle", &directory]).succeeds();
+    let text = fs::read_to_string(bundle.directory().join("config.json")).expect("a config");
+    let mut config: Value = text.parse().expect("JSON");
+    config["process"]["terminal"] = json!(false);
+    config["process"]["args"] = json!(args);
+    config["root"]["readonly"] = json!(false);
+    // The network namespace is the test's own, and its sysfs mounted by root: what it shows is not the user's.
+    (bundle, config)
+}
+
+/// Gives a tree to the user.
+fn give(path: &Path) {
+    chown(path, Some(USER), Some(USER)).expect("give a file to the user");
+    if fs::symlink_metadata(path).expect("look at a file").is_dir() {
+        for entry in fs::read_dir(path).expect("list").flatten() {
+            if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
+                give(&entry.path());
+            }
+        }
+    }
+}
+
+fn run(bundle: &Bundle, config: &Value, flags: &[&str]) -> Finished {
+    bundle.write(&config.to_string());
+    give(bundle.directory());
+    let directory = bundle.directory().to_str().expect("UTF-8").to_string();
+    let mut arguments = vec!["run", "--bundle", &directory];
+    arguments.extend(flags);
+    arguments.push(bundle.name());
+    as_user(&servin_run(), &arguments)
+}
+
+#[test]
+fn a_user_runs_a_container_without_any_helper() {
+    alone(|| {
+        let script = "id -u; cat /proc/self/uid_map /proc/self/setgroups; echo > /tmp/made; hostname; kill -0 1; echo $?; ls /proc | grep -c '^[0-9]'";
+        let (bundle, config) = bundle("busybox", &["/bin/sh", "-c", script]);
+        let ended = run(&bundle, &config, &[]).succeeds();
+        let words: Vec<&str> = ended.out.split_whitespace().collect();
+        assert_eq!(words[..7], ["0", "0", "1000", "1", "deny", "runc", "0"], "{ended:?}");
+        assert_eq!(ended.err, "");
+        let made = fs::metadata(bundle.root().join("tmp/made")).expect("a file was made");
+        assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), USER);
+        let state = fs::metadata(home().join("servin")).expect("the user's state");
+        assert_eq!(state.permissions().mode() & 0o777, 0o700);
+    });
+}
+
+#[test]
+fn a_users_container_has_a_life_too() {
+    alone(|| {
+        let (bundle, config) = bundle("busybox", &["/bin/sh", "-c", "sleep 1000"]);
+        run(&bundle, &config, &["--detach"]).succeeds();
+        let call = |arguments: &[&str]| as_user(&servin_run(), arguments);
+        assert_eq!(call(&["state", bundle.name()]).succeeds().json()["status"], "running");
+        let inside = call(&["exec", bundle.name(), "/bin/sh", "-c", "id -u; exit 4"]).ends_with(4);
+        assert_eq!(inside.out, "0\n");
+        assert_eq!(
+            call(&["ps", "--format", "json", bundle.name()]).succeeds().json().as_array().map(Vec::len),
+            Some(1)
+        );
+        call(&["pause", bundle.name()]).fails(&["has no cgroup"]);
+        call(&["delete", "--force", bundle.name()]).succeeds();
+        call(&["state", bundle.name()]).fails(&["does not exist"]);
+    });
+}
+
+#[test]
+fn limits_that_a_user_cannot_set_are_refused() {
+    alone(|| {
+        let (bundle, mut config) = bundle("busybox", &["/bin/true"]);
+        config["linux"]["resources"] = json!({ "pids": { "limit": 10 } });
+        run(&bundle, &config, &[]).fails(&["cgroup"]);
+        // A rule about devices is no limit to who can make none.
+        config["linux"]["resources"] = json!({ "devices": [{ "allow": false, "access": "rwm" }] });
+        run(&bundle, &config, &[]).succeeds();
+    });
+}
+
+/// Maps in which ids beside the user's own are his subordinate ones.
+fn wide(config: &mut Value) {
+    let maps = json!([
+        { "containerID": 0, "hostID": USER, "size": 1 },
+        { "containerID": 1, "hostID": 100_000, "size": 1000 },
+    ]);
+    config["linux"]["uidMappings"] = maps.clone();
+    config["linux"]["gidMappings"] = maps;
+}
+
+#[test]
+fn more_ids_are_mapped_by_the_helpers() {
+    alone(|| {
+        if !Path::new("/usr/bin/newuidmap").exists() {
+            skip!("newuidmap is not installed");
+        }
+        let files = [
+            ("/etc/subuid", "user:100000:1000\n"),
+            ("/etc/subgid", "user:100000:1000\n"),
+            ("/etc/passwd", "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"),
+        ];
+        for (path, text) in files {
+            let own = scratch(&path[1..]);
+            fs::write(&own, text).expect("write");
+            bind(own.to_str().expect("UTF-8"), path).expect("bind a file");
+        }
+        let (bundle, mut config) =
+            bundle("busybox", &["/bin/sh", "-c", "id -u; id -g; cat /proc/self/uid_map /proc/self/gid_map"]);
+        wide(&mut config);
+        config["process"]["user"] = json!({ "uid": 7, "gid": 8, "additionalGids": [9] });
+        let ended = run(&bundle, &config, &[]).succeeds();
+        let words: Vec<&str> = ended.out.split_whitespace().collect();
+        let map = ["0", "1000", "1", "1", "100000", "1000"];
+        assert_eq!(words, [&["7", "8"][..], &map, &map].concat());
+        config["linux"]["uidMappings"][1]["hostID"] = json!(200_000);
+        run(&bundle, &config, &[]).fails(&["newuidmap", "/etc/subuid"]);
+
+        let people =
+            as_user(&servin_program(), &["run", "--rootfs", "host", "--", "/bin/cat", "/proc/self/uid_map"])
+                .succeeds();
+        assert_eq!(people.out.split_whitespace().collect::<Vec<_>>(), map);
+        for (path, _) in files {
+            unmount(path).expect("unmount a file");
+        }
+    });
+}
+
+#[test]
+fn without_the_helpers_more_ids_are_refused() {
+    alone(|| {
+        let (bundle, mut config) = bundle("busybox", &["/bin/true"]);
+        wide(&mut config);
+        // Nobody has given this user any; where the helpers are installed they say so.
+        run(&bundle, &config, &[]).fails(&["newuidmap"]);
+        let (bundle, mut config) = self::bundle("busybox", &["/bin/true"]);
+        config["linux"]["uidMappings"][0]["hostID"] = json!(0);
+        run(&bundle, &config, &[]).fails(&["newuidmap"]);
+    });
+}
+
+#[test]
+fn a_person_without_privileges_types_the_same() {
+    alone(|| {
+        let run = |arguments: &[&str]| {
+            as_user(&servin_program(), &[&["run", "--rootfs", "host"], arguments].concat())
+        };
+        let script = "id -u; touch /made && echo writable; cat /proc/sys/kernel/hostname; grep Seccomp: /proc/self/status";
+        let ended = run(&["-h", "mine", "--", "/bin/sh", "-c", script]).succeeds();
+        assert_eq!(ended.out, "0\nwritable\nmine\nSeccomp:\t2\n", "{}", ended.err);
+        run(&["--", "/bin/sh", "-c", "exit 9"]).ends_with(9);
+        run(&["-u", "5", "--", "/bin/true"]).fails(&["uid"]);
+    });
+}
+
+#[test]
+fn a_state_directory_of_somebody_else_is_refused() {
+    alone(|| {
+        let (bundle, config) = bundle("busybox", &["/bin/true"]);
+        fs::create_dir(home().join("servin")).expect("make a directory");
+        run(&bundle, &config, &[]).fails(&["another user"]);
+    });
+}
