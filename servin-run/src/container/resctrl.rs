@@ -114,8 +114,8 @@ fn lines(rdt: &IntelRdt) -> Result<Vec<String>> {
     }
     let mut lines = Vec::new();
     for line in rdt.l3_cache_schema.as_deref().unwrap_or_default().lines() {
-        // The bandwidth is then said by the other field.
-        if !line.is_empty() && !(bandwidth.is_some() && line.starts_with("MB:")) {
+        let said_elsewhere = bandwidth.is_some() && line.starts_with("MB:");
+        if !line.is_empty() && !said_elsewhere {
             lines.push(String::from(line));
         }
     }

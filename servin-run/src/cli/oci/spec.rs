@@ -135,7 +135,6 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
                 flags: table(schedule::MEMORY_FLAGS),
             }),
             net_devices: enabled(false),
-            ..Linux::default()
         }),
         potentially_unsafe_config_annotations: words(&[ANNOTATION_INIT, ANNOTATION_CWD, ANNOTATION_SECCOMP]),
         ..Features::default()
