@@ -3,7 +3,6 @@
 
 pub mod arguments;
 mod check;
-mod container_directory;
 mod oci;
 mod output;
 mod people;

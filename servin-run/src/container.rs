@@ -4,6 +4,7 @@
 pub mod creation;
 pub mod directory;
 pub mod enter;
+pub mod layer;
 pub mod placement;
 pub mod process;
 pub mod record;

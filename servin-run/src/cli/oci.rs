@@ -26,7 +26,7 @@ use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{close_on_exec_from, require_open};
 use crate::launch::{self, sealed};
 use crate::plan::{Host, Plan};
-use crate::supervise::foreground;
+pub use create::attend;
 use globals::Globals;
 
 /// A command's name, what it does, and the function that runs it with the arguments behind its name.
@@ -169,19 +169,13 @@ fn number(given: &Given, name: &str) -> Result<Option<u32>> {
 }
 
 /// What a launch is given by every command.
-fn options(trace: bool) -> launch::Options<'static> {
+pub fn options(trace: bool) -> launch::Options<'static> {
     launch::Options {
         trace: trace.then_some(output::trace as fn(u32, &str)),
         warn: Some(output::warning),
         init: INIT,
         ..launch::Options::default()
     }
-}
-
-/// Launches a plan and stays with it until its end.
-pub fn execute(plan: &Plan, trace: bool, input: bool, die_with_us: bool) -> Result<i32> {
-    let options = launch::Options { die_with_us, ..options(trace) };
-    foreground::attend(launch::launch(plan, &options, &mut ())?, input)
 }
 
 /// Prints a plan, a line a step.

@@ -9,13 +9,15 @@ use alloc::vec::Vec;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::arguments::{Command, Given, Group, flag};
-use super::container_directory::ContainerDirectory;
 use super::{Invocation, oci, output, rootless, user};
+use crate::container::directory::Root;
+use crate::container::placement::Manager;
+use crate::container::{creation, layer};
 use crate::error::{Error, Result, Step};
 use crate::fs::read_text;
 use crate::image;
-use crate::launch::program::DEFAULT_PATH;
-use crate::plan::defaults::{self, Filtering, Request};
+use crate::launch::{self, program::DEFAULT_PATH};
+use crate::plan::defaults::{self, Filtering, Layer, Request};
 use crate::spec;
 
 const RUN: Command = Command {
@@ -85,18 +87,19 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
     }
     let only_plan = given.switch("plan", false);
     let id = new_id()?;
-    let (rootfs, directory) = root(invocation, &given, &id, only_plan)?;
+    let (rootfs, layer) = root(invocation, &given, &id)?;
     let user = user::resolve(&rootfs, given.value("user").unwrap_or("0"))?;
     let hostname = given.value("hostname").unwrap_or(&id[..12]);
     if hostname.is_empty() {
         return Err(Error::new("--hostname: the name is empty"));
     }
     let Security { seccomp, no_new_privileges, apparmor } = security(&given)?;
+    let has_layer = layer.is_some();
     let request = Request {
         seccomp,
         no_new_privileges,
         apparmor,
-        layer: directory.as_ref().map(ContainerDirectory::layer),
+        layer,
         args: given.words.iter().map(ToString::to_string).collect(),
         env: environment(invocation, &given, hostname, &user.home)?,
         cwd: working_directory(&given)?,
@@ -111,7 +114,8 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
         terminal: given.switch("tty", false),
         rootfs,
     };
-    let plan = crate::plan::plan(&defaults::config(request)?, "/", oci::host(false))?;
+    let config = defaults::config(request)?;
+    let plan = crate::plan::plan(&config, "/", oci::host(false))?;
     if only_plan {
         return oci::print(&plan);
     }
@@ -119,30 +123,49 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
     if !input {
         close_input()?;
     }
-    // `directory` is removed when this function returns, after the container's end.
-    oci::execute(&plan, given.switch("trace", false), input, true)
+    let root = Root::make(&state_root(invocation, &given))?;
+    layer::sweep(&root)?;
+    let request = creation::Request {
+        id: &id,
+        bundle: "/",
+        text: &spec::to_json(&config),
+        config: &config,
+        plan: &plan,
+        owner: rootless::user_name(),
+        pid_file: None,
+        console_socket: None,
+        wait: false,
+        manager: Manager::Cgroupfs,
+        layer: has_layer,
+    };
+    let options = launch::Options { die_with_us: true, ..oci::options(given.switch("trace", false)) };
+    let created = creation::create(&root, &request, options)?;
+    oci::attend(created, &plan, false, input)
 }
 
-/// The root file system, and the container's own directory where changes must not reach it.
-fn root(
+fn setting(
     invocation: &Invocation,
     given: &Given,
-    id: &str,
-    only_plan: bool,
-) -> Result<(String, Option<ContainerDirectory>)> {
-    let setting = |flag: &str, variable: &str, default: fn(&Invocation) -> String| {
-        let given = given.value(flag).or_else(|| invocation.variable(variable));
-        given.map_or_else(|| default(invocation), String::from)
-    };
+    flag: &str,
+    variable: &str,
+    default: fn(&Invocation) -> String,
+) -> String {
+    let given = given.value(flag).or_else(|| invocation.variable(variable));
+    given.map_or_else(|| default(invocation), String::from)
+}
+
+/// Where what runs is kept.
+fn state_root(invocation: &Invocation, given: &Given) -> String {
+    setting(invocation, given, "root", "SERVIN_ROOT", rootless::root)
+}
+
+/// The root file system, and the container's own layer where changes must not reach it.
+fn root(invocation: &Invocation, given: &Given, id: &str) -> Result<(String, Option<Layer>)> {
     match given.value("rootfs").unwrap_or_default() {
         "host" => {
-            let rootfs = image::host_root(&setting("home", "SERVIN_HOME", rootless::home))?;
-            let state = setting("root", "SERVIN_ROOT", rootless::root);
-            let directory = match only_plan {
-                true => ContainerDirectory::planned(&state, id),
-                false => ContainerDirectory::create(&state, id)?,
-            };
-            Ok((rootfs, Some(directory)))
+            let rootfs =
+                image::host_root(&setting(invocation, given, "home", "SERVIN_HOME", rootless::home))?;
+            Ok((rootfs, Some(layer::paths(&state_root(invocation, given), id))))
         }
         path => Ok((oci::absolute(path)?, None)),
     }

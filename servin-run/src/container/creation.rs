@@ -12,7 +12,7 @@ use super::placement::{Manager, Placement};
 use super::process::Identity;
 use super::record::{self, Record, START};
 use super::resctrl::Groups;
-use super::{removal, start, time};
+use super::{layer, removal, start, time};
 use crate::cgroup::Made;
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::{self, Listener};
@@ -43,6 +43,8 @@ pub struct Request<'r> {
     pub wait: bool,
     /// Who makes its cgroup.
     pub manager: Manager,
+    /// It has a layer of its own, which the configuration names.
+    pub layer: bool,
 }
 
 /// A container that was made.
@@ -57,6 +59,8 @@ pub struct Created {
     pub record: Record,
     /// and what its hooks read.
     pub state: State,
+    /// Held as long as somebody stays with the container.
+    pub layer: Option<OwnedFd>,
 }
 
 /// Makes the container. After a failure nothing of it is left.
@@ -83,18 +87,19 @@ fn make(root: &Root, request: &Request, options: launch::Options) -> Result<Crea
     };
     let mut creation = Creation { request, directory: &directory, record, born: false, groups: None };
     let warn = options.warn;
-    let launched = creation.launch(options);
+    let layer = if request.layer { layer::make(&directory).map(Some) } else { Ok(None) };
+    let launched = layer.and_then(|layer| Ok((creation.launch(options)?, layer)));
     let Creation { record, born, .. } = creation;
     let state = record.state(request.id, config.annotations.clone());
     match launched {
-        Ok(running) => {
+        Ok((running, layer)) => {
             if !request.wait
                 && let Some(warn) = warn
             {
                 let poststart = &request.plan.hooks.poststart;
                 start::run_hooks(poststart, state.clone(), record.pid, warn, running.mask);
             }
-            Ok(Created { directory, lock, running, record, state })
+            Ok(Created { directory, lock, running, record, state, layer })
         }
         Err(error) => {
             let hooks = if born { request.plan.hooks.poststop.as_slice() } else { &[] };

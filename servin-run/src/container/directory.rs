@@ -113,6 +113,12 @@ impl Drop for Lock {
     }
 }
 
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.own.as_fd()
+    }
+}
+
 impl Directory {
     /// The container's id.
     pub fn id(&self) -> &str {

@@ -9,8 +9,8 @@ use rustix::process::Pid;
 use super::directory::Directory;
 use super::placement;
 use super::process::{Alive, Identity};
-use crate::cgroup::Cgroup;
-use crate::error::{Error, Result};
+use crate::cgroup::{Cgroup, file};
+use crate::error::{Error, Result, Step};
 use crate::spec::json::object;
 use crate::spec::{self, Config, State, Status};
 
@@ -74,6 +74,14 @@ impl Record {
             Some(path) if self.cgroup_made => placement::open(path),
             _ => Ok(None),
         }
+    }
+
+    /// Whether the kernel has killed one of its processes for want of memory.
+    pub fn was_killed_for_memory(&self) -> Result<bool> {
+        let Some(cgroup) = self.cgroup()? else { return Ok(false) };
+        let events = file::read_if_there(cgroup.descriptor(), "memory.events")
+            .step(|| format!("read {}/memory.events", cgroup.path()))?;
+        Ok(file::number(&events, "oom_kill").is_some_and(|kills| kills > 0))
     }
 
     /// The process, unless it has ended or there never was one.

@@ -46,7 +46,7 @@ pub fn delete(root: Option<&Root>, id: &str, force: bool, warn: fn(&str)) -> Res
 }
 
 /// Kills the processes, where there are any, and waits for the end of the first.
-fn end(container: &Container) -> Result<()> {
+pub fn end(container: &Container) -> Result<()> {
     if let Some(cgroup) = &container.cgroup {
         cgroup.kill()?;
     }

@@ -1,11 +1,13 @@
 //! Writing a tree of files: copies that share their data with the original where the file system can, and
 //! the removal of what a killed build has left.
 
+use alloc::ffi::CString;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 
 use crate::fs::copy::{copy_data, write_all};
@@ -100,25 +102,83 @@ impl Tree {
 
 /// Removes the directory `name` below `parent` with all that is in it, following no link and crossing into
 /// no mount (which ends it with EBUSY). It is no error that there is nothing.
+///
+/// However deep a container has nested its directories: what is two levels down is moved up one, so that two
+/// descriptors are enough.
 pub fn remove_tree(parent: BorrowedFd<'_>, name: &str) -> Result<()> {
-    let directory = match open_at(parent, name, DIRECTORY) {
-        Err(Errno::NOENT) => return Ok(()),
-        opened => opened?,
-    };
-    for entry in Dir::read_from(&directory)? {
-        let entry = entry?;
-        let name = entry.file_name().to_str().map_err(|_| Errno::ILSEQ)?;
-        if entry.file_type() != FileType::Directory {
-            remove(directory.as_fd(), name, AtFlags::empty())?;
-        } else if name != "." && name != ".." {
-            remove_tree(directory.as_fd(), name)?;
+    let name = &*CString::new(name).map_err(|_| Errno::INVAL)?;
+    if remove_directory(parent, name)? {
+        return Ok(());
+    }
+    let top = open_own(parent, name)?;
+    let mut moved = 0u32;
+    loop {
+        let before = moved;
+        for entry in Dir::read_from(&top)? {
+            let entry = entry?;
+            let Some(name) = remove_entry(top.as_fd(), &entry)? else { continue };
+            let inner = open_own(top.as_fd(), name)?;
+            for entry in Dir::read_from(&inner)? {
+                let entry = entry?;
+                let Some(name) = remove_entry(inner.as_fd(), &entry)? else { continue };
+                move_up(&inner, name, &top, &mut moved)?;
+            }
+            remove(top.as_fd(), name, AtFlags::REMOVEDIR)?;
+        }
+        // A listing may or may not show what has come while it was read.
+        if moved == before {
+            return remove(parent, name, AtFlags::REMOVEDIR);
         }
     }
-    remove(parent, name, AtFlags::REMOVEDIR)
+}
+
+/// Whether it is gone; false when there is something in it.
+fn remove_directory(parent: BorrowedFd<'_>, name: &CStr) -> Result<bool> {
+    match remove(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Removes what an entry names; the name is returned of a directory that has something in it.
+fn remove_entry<'e>(parent: BorrowedFd<'_>, entry: &'e DirEntry) -> Result<Option<&'e CStr>> {
+    let name = entry.file_name();
+    if name == c"." || name == c".." {
+        return Ok(None);
+    }
+    if entry.file_type() != FileType::Directory {
+        return remove(parent, name, AtFlags::empty()).map(|()| None);
+    }
+    Ok(if remove_directory(parent, name)? { None } else { Some(name) })
+}
+
+/// Opens a directory that is going to be removed, whatever its mode.
+fn open_own(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let open = || rustix::fs::openat(parent, name, DIRECTORY, Mode::empty());
+    match open() {
+        Err(Errno::ACCESS) => {
+            // Of one of our own; and no link, because it was listed as a directory and rmdir(2) found it to be one.
+            rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+fn move_up(from: &OwnedFd, name: &CStr, to: &OwnedFd, moved: &mut u32) -> Result<()> {
+    loop {
+        *moved += 1;
+        match rustix::fs::renameat(from, name, to, alloc::format!(".removed-{moved}").as_str()) {
+            // Somebody has used the name.
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+            other => return other,
+        }
+    }
 }
 
 #[inline(never)]
-fn remove(parent: BorrowedFd<'_>, name: &str, flags: AtFlags) -> Result<()> {
+fn remove(parent: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> Result<()> {
     rustix::fs::unlinkat(parent, name, flags)
 }
 
@@ -145,7 +205,21 @@ mod tests {
         scratch.write("kept/file", "");
         scratch.write("tree/a/b/c", "");
         scratch.link("tree/a/out", "../../kept");
+        scratch.write("tree/x/y/z/deep", "");
+        scratch.write("tree/.removed-1/file", "");
+        scratch.write("tree/.removed-2", "");
+        let strange = std::os::unix::ffi::OsStrExt::from_bytes(&b"\xff\n"[..]);
+        std::fs::create_dir(
+            std::path::Path::new(scratch.path()).join("tree/a").join::<&std::ffi::OsStr>(strange),
+        )
+        .unwrap();
         let parent = open_at(rustix::fs::CWD, scratch.path(), DIRECTORY).unwrap();
+        // Deeper than this process may open files, and than a path may be long.
+        let mut deep = open_at(parent.as_fd(), "tree", DIRECTORY).unwrap();
+        for _ in 0..5000 {
+            make_directory(deep.as_fd(), "down", 0o755).unwrap();
+            deep = open_at(deep.as_fd(), "down", DIRECTORY).unwrap();
+        }
         remove_tree(parent.as_fd(), "tree").unwrap();
         remove_tree(parent.as_fd(), "tree").unwrap();
         let left: Vec<_> = std::fs::read_dir(scratch.path()).unwrap().collect();

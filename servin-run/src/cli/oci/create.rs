@@ -64,19 +64,25 @@ pub fn run(session: &Session, arguments: &[&str]) -> Result<i32> {
     let id = id(&RUN, &given)?;
     let detach = given.switch("detach", false);
     let Some((created, plan)) = make(session, &given, id, false, detach)? else { return Ok(0) };
-    let Created { directory, lock, running, record, state } = created;
-    drop(lock);
-    if detach {
-        return Ok(0);
+    match detach {
+        true => Ok(0),
+        false => attend(created, &plan, given.switch("keep", false), true),
     }
-    let code = foreground::attend(running, true);
+}
+
+/// Stays with a container until its end, and removes what is left of it unless that is to be kept.
+pub fn attend(created: Created, plan: &Plan, keep: bool, input: bool) -> Result<i32> {
+    let Created { directory, lock, running, record, state, layer: _held } = created;
+    drop(lock);
+    let code = foreground::attend(running, input);
+    let warn = |error: Error| output::warning(&alloc::format!("{error}"));
+    if record.was_killed_for_memory().unwrap_or(false) {
+        output::warning("the kernel has killed in the container because it was out of memory (memory.max)");
+    }
     // Somebody else may have deleted it meanwhile.
-    if !given.switch("keep", false)
-        && let Ok(_lock) = directory.lock()
-    {
+    if !keep && let Ok(_lock) = directory.lock() {
         let poststop = &plan.hooks.poststop;
-        removal::clean_up(&directory, &record, poststop, state, Some(output::warning))
-            .unwrap_or_else(|error| output::warning(&alloc::format!("{error}")));
+        removal::clean_up(&directory, &record, poststop, state, Some(output::warning)).unwrap_or_else(warn);
     }
     code
 }
@@ -116,6 +122,7 @@ fn make(
         console_socket,
         wait,
         manager: session.globals.manager,
+        layer: false,
     };
     let keyring = (!given.switch("no-new-keyring", false)).then(|| alloc::format!("_ses.{id}"));
     let mut options = options(given.switch("trace", false));
