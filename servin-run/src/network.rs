@@ -2,4 +2,4 @@
 
 pub mod loopback;
 pub mod netfilter;
-mod netlink;
+pub mod netlink;

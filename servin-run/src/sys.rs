@@ -11,6 +11,7 @@ pub mod descriptors;
 pub mod exec;
 pub mod keyring;
 pub mod mount;
+pub mod netlink;
 pub mod schedule;
 pub mod seccomp;
 pub mod signal;

@@ -1,6 +1,6 @@
 //! The loopback interface of a new network namespace.
 
-use super::netlink::{Request, Socket};
+use super::netlink::{Message, Socket};
 use crate::error::{Result, Step};
 
 /// `RTM_NEWLINK` of linux/rtnetlink.h.
@@ -18,5 +18,5 @@ pub fn bring_up() -> Result<()> {
     body[8..12].copy_from_slice(&IFF_UP.to_ne_bytes());
     body[12..16].copy_from_slice(&IFF_UP.to_ne_bytes());
     let socket = Socket::open().step(|| "open a netlink socket")?;
-    socket.call(Request::new(RTM_NEWLINK, &body)).step(|| "set lo up")
+    socket.call(&Message::new(RTM_NEWLINK, 0, &body)).step(|| "set lo up")
 }

@@ -1,51 +1,110 @@
-//! Netlink (netlink(7)): requests and their acknowledgements.
+//! Netlink (netlink(7)): a socket to the kernel, requests, and what is answered.
+//!
+//! A request is a [`Message`]. [`Socket::call`] has it carried out, [`Socket::ask`] returns the one message that
+//! answers it, [`Socket::dump`] all of them, [`Socket::batch`] sends many messages at once, which for netfilter is a
+//! transaction. A refusal is a [`Refused`]: the errno, and the kernel's own words where it has any; `.step(…)` makes
+//! it an [`Error`] as with every other call.
 
+mod attributes;
+mod message;
+
+use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
+use core::fmt::Display;
 use core::num::NonZeroU32;
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{self, Errno};
+use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
 
-/// `struct nlmsghdr`.
-const HEADER: usize = 16;
-const NLMSG_ERROR: u16 = 2;
-const NLM_F_REQUEST: u16 = 1;
-const NLM_F_ACK: u16 = 4;
+pub use attributes::{Attributes, Messages, Received, number, short};
+use message::HEADER;
+pub use message::{ACK, APPEND, CREATE, DUMP, EXCLUSIVE, Message, Nest, REPLACE};
 
-/// A request that is answered by an acknowledgement.
-pub struct Request(Vec<u8>);
+use crate::error::{Error, Result, Step};
+use crate::sys::clone::{CloneFlags, setns};
+use crate::sys::netlink as options;
 
-impl Request {
-    /// Begins a request of this type; `body` is the fixed structure that the type has.
-    pub fn new(kind: u16, body: &[u8]) -> Request {
-        let mut bytes = Vec::with_capacity(HEADER + body.len());
-        bytes.extend([0; 4]);
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend((NLM_F_REQUEST | NLM_F_ACK).to_ne_bytes());
-        bytes.extend([0; 8]);
-        bytes.extend(body);
-        Request(bytes)
-    }
+/// `NLMSG_ERROR` of linux/netlink.h: an acknowledgement, of success too.
+const ERROR: u16 = 2;
+/// `NLMSG_DONE`: the end of a dump.
+const DONE: u16 = 3;
+/// `NLM_F_MULTI`: a part of a dump.
+const MULTI: u16 = 2;
+/// `NLM_F_DUMP_INTR`: what is dumped changed meanwhile, and the dump may have missed something.
+const INTERRUPTED: u16 = 16;
+/// `NLM_F_CAPPED`: the acknowledgement has only the header of the request.
+const CAPPED: u16 = 0x100;
+/// `NLM_F_ACK_TLVS`: the acknowledgement has attributes.
+const ACK_ATTRIBUTES: u16 = 0x200;
+/// How often an interrupted dump is begun anew.
+const DUMP_TRIES: u32 = 32;
+/// The kernel sends no longer datagrams (`NLMSG_GOODSIZE`, and 32 KiB in dumps) unless one message alone is longer.
+const BUFFER: usize = 64 << 10;
+/// What a socket sends at once without asking for more (net.core.wmem_default is 208 KiB, overhead included).
+const SEND_BUFFER: usize = 64 << 10;
 
-    /// The message with its length in front.
-    fn finish(mut self) -> Vec<u8> {
-        let length = (self.0.len() as u32).to_ne_bytes();
-        self.0[..4].copy_from_slice(&length);
-        self.0
+/// What the kernel answered to a request that it did not carry out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The error.
+    pub errno: Errno,
+    /// What the kernel says about it; empty where it says nothing.
+    pub words: String,
+    /// Which message of a batch it was.
+    pub index: usize,
+}
+
+impl From<Errno> for Refused {
+    fn from(errno: Errno) -> Refused {
+        Refused { errno, words: String::new(), index: 0 }
     }
 }
 
-/// A socket to the kernel.
-pub struct Socket(OwnedFd);
+/// What a request comes to.
+pub type Answer<T> = core::result::Result<T, Refused>;
+
+impl<T> Step<T> for Answer<T> {
+    fn step<D: Display>(self, step: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|refused| {
+            let error = Error::os(step(), refused.errno);
+            if refused.words.is_empty() { error } else { error.hint(refused.words) }
+        })
+    }
+}
+
+/// A message that answers a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its type.
+    pub kind: u16,
+    /// What follows the header.
+    pub payload: Vec<u8>,
+}
+
+/// A socket to a part of the kernel, in the network namespace in which it was opened.
+pub struct Socket {
+    descriptor: OwnedFd,
+    /// The sequence number of the last request.
+    sequence: Cell<u32>,
+}
 
 impl Socket {
-    /// Opens one to another part of the kernel.
+    /// Opens one to another part of the kernel (`NETLINK_*`).
     pub fn open_protocol(protocol: u32) -> io::Result<Socket> {
         let protocol = NonZeroU32::new(protocol).map(Protocol::from_raw);
-        socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol).map(Socket)
+        let descriptor =
+            socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
+        // Each since Linux 4.x; without them errors have fewer words.
+        for option in [options::CAP_ACK, options::EXT_ACK, options::STRICT] {
+            let _ = options::turn_on(&descriptor, option);
+        }
+        Ok(Socket { descriptor, sequence: Cell::new(0) })
     }
 
     /// Opens one to the routing tables of this process's network namespace.
@@ -54,50 +113,217 @@ impl Socket {
         Socket::open_protocol(0)
     }
 
-    /// Sends `request` and waits until the kernel has carried it out or refused it.
-    pub fn call(&self, request: Request) -> io::Result<()> {
-        send(&self.0, &request.finish(), SendFlags::empty())?;
-        let mut answer = [0; 1024];
-        let (length, _) = io::retry_on_intr(|| recv(&self.0, &mut answer[..], RecvFlags::empty()))?;
-        acknowledged(&answer[..length])
+    /// Opens one in another network namespace (its file, or the pidfd of a process in it); this process is back in
+    /// `own`, its own one, afterwards.
+    pub fn open_in(namespace: impl AsFd, own: impl AsFd, protocol: u32) -> io::Result<Socket> {
+        setns(namespace, CloneFlags::NEWNET)?;
+        let socket = Socket::open_protocol(protocol);
+        setns(own, CloneFlags::NEWNET)?;
+        socket
+    }
+
+    /// Has a request carried out.
+    pub fn call(&self, request: &Message) -> Answer<()> {
+        let sequence = self.send(request, ACK)?;
+        self.receive(&mut |received| match received.sequence == sequence && received.kind == ERROR {
+            true => Some(acknowledgement(received.payload, received.flags)),
+            false => None,
+        })
+    }
+
+    /// The message that answers a request.
+    pub fn ask(&self, request: &Message) -> Answer<Reply> {
+        let sequence = self.send(request, 0)?;
+        let mut reply = None;
+        self.receive(&mut |received| {
+            if received.sequence != sequence {
+                return None;
+            }
+            if received.kind == ERROR {
+                // An acknowledgement of success without an answer is none.
+                return Some(acknowledgement(received.payload, received.flags));
+            }
+            reply = Some(Reply { kind: received.kind, payload: received.payload.into() });
+            Some(Ok(()))
+        })?;
+        reply.ok_or(Errno::PROTO.into())
+    }
+
+    /// All messages that answer a request: begun anew where something changed meanwhile.
+    pub fn dump(&self, request: &Message) -> Answer<Vec<Reply>> {
+        for _ in 0..DUMP_TRIES {
+            let (replies, interrupted) = self.dump_once(request)?;
+            if !interrupted {
+                return Ok(replies);
+            }
+        }
+        Err(Errno::AGAIN.into())
+    }
+
+    fn dump_once(&self, request: &Message) -> Answer<(Vec<Reply>, bool)> {
+        let sequence = self.send(request, DUMP)?;
+        let (mut replies, mut interrupted) = (Vec::new(), false);
+        self.receive(&mut |received| {
+            if received.sequence != sequence {
+                return None;
+            }
+            interrupted |= received.flags & INTERRUPTED != 0;
+            match received.kind {
+                ERROR => return Some(acknowledgement(received.payload, received.flags)),
+                // Its payload is an error number too.
+                DONE => {
+                    let error = number(received.payload).unwrap_or(0).cast_signed();
+                    return Some(refused(error, ""));
+                }
+                kind => replies.push(Reply { kind, payload: received.payload.into() }),
+            }
+            // What is no part of a dump is the whole answer.
+            if received.flags & MULTI == 0 { Some(Ok(())) } else { None }
+        })?;
+        Ok((replies, interrupted))
+    }
+
+    /// Sends all messages in one datagram, and returns the first error; `index` says which one had it. The kernel
+    /// has carried out all of them when this returns. (Netfilter takes them as one transaction if the first and the
+    /// last are its marks for that.)
+    pub fn batch(&self, requests: &[Message]) -> Answer<()> {
+        let mut bytes = Vec::new();
+        let first = self.sequence.get().wrapping_add(1);
+        for request in requests {
+            bytes.extend(request.finish(self.next(), 0)?);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        if bytes.len() > SEND_BUFFER {
+            // Without the privilege the datagram may be refused, which is said then.
+            let _ = set_socket_send_buffer_size_force(&self.descriptor, bytes.len().saturating_mul(2));
+        }
+        send(&self.descriptor, &bytes, SendFlags::empty())?;
+        // The kernel works while it is sent to: all answers are there, and without ACK only errors are answered.
+        let mut first_error = Ok(());
+        let outcome = self.receive_flagged(RecvFlags::DONTWAIT, &mut |received| {
+            let index = received.sequence.wrapping_sub(first) as usize;
+            if received.kind == ERROR && index < requests.len() && first_error.is_ok() {
+                first_error = acknowledgement(received.payload, received.flags)
+                    .map_err(|refused| Refused { index, ..refused });
+            }
+            None
+        });
+        match outcome {
+            // Nothing more is there.
+            Err(Refused { errno: Errno::AGAIN, .. }) => first_error,
+            // The errors alone filled the socket's memory: there were some.
+            other => first_error.and(other),
+        }
+    }
+
+    fn next(&self) -> u32 {
+        self.sequence.set(self.sequence.get().wrapping_add(1));
+        self.sequence.get()
+    }
+
+    fn send(&self, request: &Message, flags: u16) -> io::Result<u32> {
+        let sequence = self.next();
+        send(&self.descriptor, &request.finish(sequence, flags)?, SendFlags::empty())?;
+        Ok(sequence)
+    }
+
+    fn receive(&self, each: &mut dyn FnMut(Received) -> Option<Answer<()>>) -> Answer<()> {
+        self.receive_flagged(RecvFlags::empty(), each)
+    }
+
+    /// Receives until `each` has an answer.
+    fn receive_flagged(
+        &self,
+        flags: RecvFlags,
+        each: &mut dyn FnMut(Received) -> Option<Answer<()>>,
+    ) -> Answer<()> {
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let flags = flags | RecvFlags::TRUNC;
+            let (length, whole) = io::retry_on_intr(|| recv(&self.descriptor, &mut buffer[..], flags))?;
+            if whole > length {
+                return Err(Errno::MSGSIZE.into());
+            }
+            // One that is cut short would otherwise be waited for for ever.
+            if length < HEADER {
+                return Err(Errno::PROTO.into());
+            }
+            for received in Messages(&buffer[..length]) {
+                if let Some(answer) = each(received) {
+                    return answer;
+                }
+            }
+        }
     }
 }
 
-/// Reads an acknowledgement: a header, and the error number negated, which is 0 for success.
-fn acknowledged(answer: &[u8]) -> io::Result<()> {
-    let kind = answer.get(4..6).and_then(|b| b.first_chunk()).map(|b| u16::from_ne_bytes(*b));
-    let error = answer.get(HEADER..).and_then(|b| b.first_chunk()).map(|b| i32::from_ne_bytes(*b));
-    match (kind, error) {
-        (Some(NLMSG_ERROR), Some(0)) => Ok(()),
-        (Some(NLMSG_ERROR), Some(error)) => Err(Errno::from_raw_os_error(error.wrapping_neg())),
-        _ => Err(Errno::PROTO),
+/// Reads the payload of an acknowledgement: the error number negated, which is 0 for success, the request or its
+/// header, attributes.
+fn acknowledgement(payload: &[u8], flags: u16) -> Answer<()> {
+    /// `NLMSGERR_ATTR_MSG` of linux/netlink.h.
+    const WORDS: u16 = 1;
+    let error = number(payload).ok_or(Errno::PROTO)?.cast_signed();
+    let words = match flags & ACK_ATTRIBUTES {
+        0 => "",
+        _ => {
+            let request = match flags & CAPPED {
+                0 => payload.get(4..).and_then(number).map_or(HEADER, |length| length as usize),
+                _ => HEADER,
+            };
+            let behind = payload.get(request.saturating_add(4)..).unwrap_or_default();
+            Attributes(behind).text(WORDS).unwrap_or_default()
+        }
+    };
+    refused(error, words)
+}
+
+/// An error number negated; 0 or more is success.
+fn refused(error: i32, words: &str) -> Answer<()> {
+    match error {
+        0.. => Ok(()),
+        _ => Err(Refused {
+            errno: Errno::from_raw_os_error(error.saturating_neg().min(4095)),
+            words: words.trim_end_matches('.').into(),
+            index: 0,
+        }),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     #[test]
-    fn a_request_begins_with_its_length() {
-        let bytes = Request::new(16, &[7; 16]).finish();
-        assert_eq!(bytes.len(), 32);
-        assert_eq!(bytes[..4], 32u32.to_ne_bytes());
-        assert_eq!(bytes[16..], [7; 16]);
+    fn only_a_whole_acknowledgement_is_believed() {
+        let answer = |error: i32| [&error.to_ne_bytes()[..], &[0; 16]].concat();
+        assert_eq!(acknowledgement(&answer(0), 0), Ok(()));
+        assert_eq!(acknowledgement(&answer(-1), 0), Err(Errno::PERM.into()));
+        for length in 0..4 {
+            assert_eq!(acknowledgement(&answer(0)[..length], 0), Err(Errno::PROTO.into()), "{length} bytes");
+        }
+        assert!(acknowledgement(&answer(i32::MIN), 0).is_err());
     }
 
     #[test]
-    fn only_a_whole_acknowledgement_is_believed() {
-        let answer = |kind: u16, error: i32| {
-            let mut bytes = Request::new(kind, &error.to_ne_bytes()).finish();
-            bytes.extend([0; 16]);
-            bytes
-        };
-        assert_eq!(acknowledged(&answer(NLMSG_ERROR, 0)), Ok(()));
-        assert_eq!(acknowledged(&answer(NLMSG_ERROR, -1)), Err(Errno::PERM));
-        assert_eq!(acknowledged(&answer(3, 0)), Err(Errno::PROTO));
-        for length in 0..HEADER + 4 {
-            assert_eq!(acknowledged(&answer(NLMSG_ERROR, 0)[..length]), Err(Errno::PROTO), "{length} bytes");
-        }
+    fn the_kernels_words_follow_the_request_or_its_header() {
+        let text = b"Device does not exist.\0\0";
+        let attribute = [&28_u16.to_ne_bytes()[..], &1_u16.to_ne_bytes(), text].concat();
+        let capped = [&(-19_i32).to_ne_bytes()[..], &[0; 16], &attribute].concat();
+        let whole = [&(-19_i32).to_ne_bytes()[..], &32_u32.to_ne_bytes(), &[0; 28], &attribute].concat();
+        let words = |payload: &[u8], flags| acknowledgement(payload, flags).expect_err("an error").words;
+        assert_eq!(words(&capped, CAPPED | ACK_ATTRIBUTES), "Device does not exist");
+        assert_eq!(words(&whole, ACK_ATTRIBUTES), "Device does not exist");
+        assert_eq!(words(&whole, 0), "");
+        assert_eq!(words(&capped[..capped.len() - 8], CAPPED | ACK_ATTRIBUTES), "");
+    }
+
+    #[test]
+    fn a_refusal_is_an_error_with_a_hint() {
+        let refused: Answer<()> =
+            Err(Refused { errno: Errno::NODEV, words: "no such thing".into(), index: 0 });
+        let text = refused.step(|| "set lo up").expect_err("an error").to_string();
+        assert_eq!(text, "set lo up: no such device (ENODEV): no such thing");
     }
 }
