@@ -3,6 +3,7 @@
 
 pub mod arguments;
 mod check;
+mod limits;
 mod oci;
 mod output;
 mod people;

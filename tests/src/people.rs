@@ -31,6 +31,7 @@ pub fn servin(arguments: &[&str]) -> Finished {
 }
 
 /// A `servin run` under construction: flags, then a program in a copy of a root of the fixtures.
+#[derive(Clone)]
 pub struct People {
     root: PathBuf,
     flags: Vec<String>,

@@ -6,7 +6,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use servin_tests::{Bundle, alone, cgroup_mount, has_controller, kill, oci, reap_one, status, within};
+use servin_tests::{
+    Bundle, People, alone, cgroup_mount, has_controller, kill, oci, reap_one, status, within,
+};
 
 fn shell(script: &str) -> Bundle {
     Bundle::of("busybox").args(&["/bin/sh", "-c", script])
@@ -290,6 +292,56 @@ fn devices_are_decided_by_the_rules() {
         ]);
         let bundle = shell(script).writable().capabilities(&all).set("/linux/resources/devices", rules);
         assert!(bundle.run().out.contains("1 11 may not\n"));
+    });
+}
+
+#[test]
+fn people_use_no_devices_but_the_usual_ones() {
+    alone(|| {
+        let script = "mknod /tmp/null c 1 3 && echo > /tmp/null && echo may; \
+                      mknod /tmp/disk b 7 0 && cat /tmp/disk; echo $?";
+        let ended = People::of("busybox").run(&["/bin/sh", "-c", script]);
+        assert_eq!(ended.out, "may\n1\n", "{ended:?}");
+        assert!(ended.err.contains("not permitted"), "{ended:?}");
+    });
+}
+
+#[test]
+fn people_hear_what_is_wrong_with_a_limit_before_anything_is_made() {
+    alone(|| {
+        let people = People::of("busybox");
+        for (flag, words) in [
+            ("--memory=lots", &["--memory lots", "512m"][..]),
+            ("--oom-kill-disable", &["--oom-kill-disable", "cgroup v2"]),
+            ("--memory-swappiness=60", &["--memory-swappiness", "cgroup v2"]),
+            ("--cpus=none", &["--cpus none"]),
+            ("--device-read-bps=/dev/null:1m", &["--device-read-bps", "/dev/null is not a block device"]),
+            ("--cgroup-parent=../..", &["--cgroup-parent ../.."]),
+            ("--cgroup-manager=nobody", &["--cgroup-manager nobody"]),
+        ] {
+            people.clone().flags(&[flag]).run(&["/bin/true"]).fails(words);
+        }
+        if !has_controller("memory") {
+            people.flags(&["--memory=64m"]).run(&["/bin/true"]).fails(&["memory controller"]);
+        }
+        assert!(!cgroup("servin").exists());
+    });
+}
+
+#[test]
+fn people_choose_the_cgroup_above() {
+    alone(|| {
+        let people = People::of("busybox").flags(&["--cgroup-parent", "/above/it"]);
+        let mut running = people.start(&["/bin/sh", "-c", "echo up; sleep 1000"]);
+        running.says("up");
+        assert!(place_of(running.container()).starts_with("/above/it/"));
+        running.signal(15);
+        running.finish().ends_with(128 + 15);
+        assert_eq!(
+            fs::read_dir(cgroup("above/it")).expect("list").flatten().filter(|e| e.path().is_dir()).count(),
+            0
+        );
+        fs::remove_dir(cgroup("above/it")).and_then(|()| fs::remove_dir(cgroup("above"))).expect("empty");
     });
 }
 

@@ -9,9 +9,8 @@ use alloc::vec::Vec;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::arguments::{Command, Given, Group, flag};
-use super::{Invocation, oci, output, rootless, user};
+use super::{Invocation, limits, oci, output, rootless, user};
 use crate::container::directory::Root;
-use crate::container::placement::Manager;
 use crate::container::{creation, layer};
 use crate::error::{Error, Result, Step};
 use crate::fs::read_text;
@@ -59,6 +58,8 @@ const RUN: Command = Command {
                 flag("tty", Some('t'), None, "give it a terminal"),
             ],
         ),
+        limits::LIMITS,
+        limits::PLACE,
         Group(
             "Servin",
             &[
@@ -96,6 +97,8 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
     let Security { seccomp, no_new_privileges, apparmor } = security(&given)?;
     let has_layer = layer.is_some();
     let request = Request {
+        resources: limits::of_new(&given)?,
+        cgroups_path: limits::cgroups_path(&given, &id)?,
         seccomp,
         no_new_privileges,
         apparmor,
@@ -135,7 +138,7 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
         pid_file: None,
         console_socket: None,
         wait: false,
-        manager: Manager::Cgroupfs,
+        manager: limits::manager(&given)?,
         layer: has_layer,
     };
     let options = launch::Options { die_with_us: true, ..oci::options(given.switch("trace", false)) };

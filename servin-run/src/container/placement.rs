@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use crate::cgroup::{Cgroup, Hierarchy, Limits, Made, path};
@@ -18,6 +19,19 @@ pub enum Manager {
     Cgroupfs,
     /// Nobody: containers stay in the cgroup of their caller.
     Disabled,
+}
+
+impl Manager {
+    /// By the name that it is given on command lines.
+    pub fn by_name(name: &str) -> Result<Manager> {
+        match name {
+            "cgroupfs" => Ok(Manager::Cgroupfs),
+            "disabled" => Ok(Manager::Disabled),
+            other => {
+                Err(Error::new(format_args!("--cgroup-manager {other}: it is none of cgroupfs and disabled")))
+            }
+        }
+    }
 }
 
 /// Where the cgroup of a container is going to be.
@@ -92,6 +106,13 @@ impl Placement {
 fn may_decide_about_devices() -> bool {
     let initial = |map: String| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
     rustix::process::geteuid().is_root() && read_text("/proc/self/uid_map").is_ok_and(initial)
+}
+
+/// Whether rules about devices can hold for a container that is made now.
+pub fn decides_about_devices() -> bool {
+    let is_writable =
+        |hierarchy: &Hierarchy| access(hierarchy.directory("/").as_str(), Access::WRITE_OK).is_ok();
+    may_decide_about_devices() && Hierarchy::find().is_ok_and(|found| found.as_ref().is_some_and(is_writable))
 }
 
 /// Changes the limits of a container's cgroup, all that are given or none.

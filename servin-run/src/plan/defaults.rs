@@ -36,6 +36,10 @@ pub struct Request {
     pub cap_add: Vec<String>,
     /// Capabilities to take from them.
     pub cap_drop: Vec<String>,
+    /// Limits, and the rules about devices.
+    pub resources: spec::Resources,
+    /// Where its cgroup is to be; none for the usual place.
+    pub cgroups_path: Option<String>,
     /// Which system calls are allowed.
     pub seccomp: Filtering,
     /// execve(2) adds no privileges.
@@ -155,7 +159,13 @@ pub fn config(request: Request) -> Result<spec::Config> {
         mounts.iter_mut().for_each(|mount| mount.options.retain(|option| option != "gid=5"));
     }
     mounts.extend(request.mounts);
-    let capabilities = capabilities(&request.cap_add, &request.cap_drop)?;
+    let mut capabilities = capabilities(&request.cap_add, &request.cap_drop)?;
+    // Where no rule about devices holds, who can make device nodes can read the host's disks.
+    let named =
+        |name: &String| ["MKNOD", "CAP_MKNOD", "ALL"].iter().any(|known| name.eq_ignore_ascii_case(known));
+    if !rootless && request.resources.devices.is_empty() && !request.cap_add.iter().any(named) {
+        capabilities.0 &= !CapabilitySet::by_name("MKNOD").map_or(0, |set| set.0);
+    }
     let names: Vec<String> = capabilities.names().map(|name| format!("CAP_{name}")).collect();
     // As in Docker: a program of another user than root gets them by a file's capabilities alone.
     let held = if request.user.uid == 0 { names.clone() } else { Vec::new() };
@@ -190,6 +200,8 @@ pub fn config(request: Request) -> Result<spec::Config> {
                 .collect(),
             uid_mappings,
             gid_mappings,
+            resources: Some(request.resources),
+            cgroups_path: request.cgroups_path,
             masked_paths: strings(MASKED),
             readonly_paths: strings(READ_ONLY),
             seccomp,
@@ -261,8 +273,25 @@ mod tests {
             args: vec!["sh".into()],
             cwd: "/".into(),
             hostname: "h".into(),
+            resources: spec::Resources {
+                devices: vec![spec::DeviceRule::default()],
+                ..spec::Resources::default()
+            },
             ..Request::default()
         }
+    }
+
+    #[test]
+    fn device_nodes_are_made_only_under_rules_about_devices() {
+        let makes_nodes = |request: Request| {
+            let process = config(request).expect("a configuration").process.expect("a process");
+            process.capabilities.expect("capabilities").bounding.iter().any(|name| name == "CAP_MKNOD")
+        };
+        let without = || Request { resources: spec::Resources::default(), ..request() };
+        assert!(makes_nodes(request()));
+        assert!(!makes_nodes(without()));
+        assert!(makes_nodes(Request { cap_add: vec!["mknod".into()], ..without() }));
+        assert!(makes_nodes(Request { id_maps: Some(Default::default()), ..without() }));
     }
 
     #[test]

@@ -74,15 +74,7 @@ impl<'a> Globals<'a> {
         } else {
             given.value("cgroup-manager")
         };
-        let manager = match manager {
-            None | Some("cgroupfs") => Manager::Cgroupfs,
-            Some("disabled") => Manager::Disabled,
-            Some(other) => {
-                return Err(Error::new(format_args!(
-                    "the cgroup manager {other} is not supported: cgroupfs or disabled"
-                )));
-            }
-        };
+        let manager = manager.map_or(Ok(Manager::default()), Manager::by_name)?;
         if let Some(word) = given.value("rootless").filter(|word| !matches!(*word, "true" | "false" | "auto"))
         {
             return Err(Error::new(format_args!("--rootless {word}: neither true nor false nor auto")));
