@@ -3,3 +3,5 @@
 pub mod loopback;
 pub mod netfilter;
 pub mod netlink;
+pub mod nftables;
+pub mod ports;
