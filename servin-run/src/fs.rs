@@ -4,6 +4,7 @@ pub mod copy;
 pub mod descriptors;
 pub mod mountinfo;
 pub mod resolve;
+pub mod whole;
 
 use alloc::format;
 use alloc::string::String;

@@ -9,15 +9,14 @@ use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, fchmod, flock, fstat, mkdirat, renameat,
-    unlinkat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, unlinkat,
 };
 use rustix::io::{self, Errno};
 
 use crate::error::{Error, Result, Step};
-use crate::fs::copy::write_all;
 use crate::fs::descriptors::path_of;
 use crate::fs::read_to_end;
+pub use crate::fs::whole::write_whole;
 use crate::image::copy::{DIRECTORY, make_directory, open_at, remove_tree};
 
 /// Where all containers of one user are.
@@ -198,21 +197,4 @@ impl Directory {
     pub fn remove(&self) -> Result<()> {
         remove_tree(self.all.as_fd(), &self.id).step(|| format!("remove {}", self.path))
     }
-}
-
-/// Writes `name` below `parent` so that whoever reads it sees all or nothing of it; `mode` is 0600 or more.
-pub fn write_whole(parent: BorrowedFd<'_>, name: &str, text: &str, mode: u32) -> io::Result<()> {
-    const NEW: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::TRUNC).union(OFlags::CLOEXEC);
-    let (folder, last) = name.rsplit_once('/').map_or(("", name), |(folder, last)| (folder, last));
-    let slash = if name.contains('/') { "/" } else { "" };
-    let new = format!("{folder}{slash}.{last}.{}", rustix::process::getpid());
-    let file = open_at(parent, &new, NEW | OFlags::NOFOLLOW)?;
-    let opened = if mode == 0o600 { Ok(()) } else { fchmod(&file, Mode::from_raw_mode(mode)) };
-    let written = opened
-        .and_then(|()| write_all(file.as_fd(), text.as_bytes()))
-        .and_then(|()| renameat(parent, &*new, parent, name));
-    if written.is_err() {
-        let _ = unlinkat(parent, &*new, AtFlags::empty());
-    }
-    written
 }
