@@ -1,10 +1,17 @@
 //! Root file systems: where a container's files come from.
 //!
-//! So far there is one source, the host itself ([`host_root`]); references, the store and registries are to
-//! come. Everything here writes below `HOME` alone and reads the host's files without changing them.
+//! So far there is one source, the host itself ([`host_root`]), and of images their names, documents and where they
+//! come from; the store and registries are to come. Everything here writes below `HOME` alone and reads the host's
+//! files without changing them.
 
 pub mod copy;
+pub mod documents;
 pub mod elf;
 pub mod host;
+pub mod manifest;
+#[cfg(test)]
+pub(crate) mod mutate;
+pub mod reference;
+pub mod source;
 
 pub use host::host_root;
