@@ -3,6 +3,7 @@
 
 pub mod arguments;
 mod check;
+mod help;
 mod limits;
 mod oci;
 mod output;
@@ -10,12 +11,16 @@ mod people;
 mod rootless;
 mod run;
 mod size;
+mod suggestion;
 mod user;
+mod version;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use servin_init::sys::start::Arguments;
+
+use arguments::Given;
 
 use crate::error::{EXIT_SERVIN_FAILED, Error, Result};
 use crate::fs::descriptors::fill_standard;
@@ -39,6 +44,20 @@ impl<'a> Invocation<'a> {
         let value = |line: &&'a str| line.strip_prefix(name)?.strip_prefix('=');
         self.environment.iter().find_map(value).filter(|value| !value.is_empty())
     }
+
+    /// Where what stays is kept: images, volumes, networks, containers.
+    pub fn home(&self, given: &Given) -> Result<String> {
+        self.place(given.value("home").or_else(|| self.variable("SERVIN_HOME")), rootless::home)
+    }
+
+    /// Where what runs is kept, until the next boot.
+    pub fn root(&self, given: &Given) -> Result<String> {
+        self.place(given.value("root").or_else(|| self.variable("SERVIN_ROOT")), rootless::root)
+    }
+
+    fn place(&self, given: Option<&str>, default: fn(&Invocation) -> String) -> Result<String> {
+        given.map_or_else(|| Ok(default(self)), oci::absolute_or_new)
+    }
 }
 
 /// Runs the program and returns its exit code.
@@ -49,7 +68,10 @@ pub fn main(raw: Arguments) -> i32 {
         b"servin" => people::main,
         _ => oci::main,
     };
-    let finished = start(raw).and_then(|invocation| command(&invocation));
+    let finished = start(raw).and_then(|invocation| {
+        output::choose_colours(&invocation);
+        command(&invocation)
+    });
     finished.unwrap_or_else(|error| {
         output::error(&error);
         error.code().into()

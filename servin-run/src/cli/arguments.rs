@@ -1,12 +1,15 @@
-//! Arguments, read by a table of flags; the same table prints the help.
+//! Arguments, read by a table of flags; the same table makes the help (`help`), the completions and the man pages.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::suggestion::did_you_mean;
+
 use crate::error::{Error, Result};
 
 /// One flag of a command.
+#[derive(Clone, Copy)]
 pub struct Flag {
     /// `hostname`, without dashes.
     pub name: &'static str,
@@ -28,7 +31,8 @@ pub const fn flag(
     Flag { name, short, value, help }
 }
 
-/// A group of flags with a heading.
+/// A group of flags with a heading. A file that reads some of a command's flags declares them as a group of its own.
+#[derive(Clone, Copy)]
 pub struct Group(pub &'static str, pub &'static [Flag]);
 
 /// A command and all its flags.
@@ -41,7 +45,7 @@ pub struct Command {
     pub about: &'static str,
     /// The flags.
     pub groups: &'static [Group],
-    /// At which word flags end, because what follows is another program's.
+    /// At which word flags end, because what follows is another program's; at 0 nothing is a flag.
     pub last_word: usize,
 }
 
@@ -64,125 +68,149 @@ impl<'a> Given<'a> {
         self.flags.iter().filter(move |(flag, _)| *flag == name).map(|(_, value)| *value)
     }
 
+    /// The same, after flags that were given before the command.
+    pub fn after(mut self, mut earlier: Given<'a>) -> Given<'a> {
+        earlier.flags.append(&mut self.flags);
+        self.flags = earlier.flags;
+        self
+    }
+
     /// Whether a switch is on; `default` where it was not given.
     pub fn switch(&self, name: &str, default: bool) -> bool {
         self.value(name).map_or(default, |value| value == "true")
     }
 }
 
-impl Command {
-    fn flags(&self) -> impl Iterator<Item = &'static Flag> {
-        self.groups.iter().flat_map(|group| group.1)
+impl Given<'_> {
+    /// The only word there may be: `what`, which must be there.
+    pub fn one(&self, command: &Command, what: &str) -> Result<&str> {
+        self.between(command, what, 1, 1)?;
+        Ok(self.words[0])
     }
 
+    /// Refuses any word.
+    pub fn none(&self, command: &Command) -> Result<()> {
+        self.between(command, "", 0, 0)
+    }
+
+    /// Refuses fewer than `least` words and more than `most`; `what` is said to be missing.
+    pub fn between(&self, command: &Command, what: &str, least: usize, most: usize) -> Result<()> {
+        match self.words.len() {
+            count if count < least => Err(Error::new(format_args!("{what} is missing: see {command}"))),
+            count if count > most => {
+                Err(Error::new(format_args!("\"{}\" is one word too many: see {command}", self.words[most])))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Command {
     /// Reads `arguments`: `--flag value`, `--flag=value`, `-flag value`, `-f value`, `-fvalue`, `-abc`.
     pub fn parse<'a>(&self, arguments: &[&'a str]) -> Result<Given<'a>> {
-        let mut given = Given { flags: Vec::new(), words: Vec::new() };
+        self.parse_with(&[], arguments)
+    }
+
+    /// The same, where flags that are no command's own are taken too.
+    pub fn parse_with<'a>(&self, globals: &'static [Flag], arguments: &[&'a str]) -> Result<Given<'a>> {
+        let flags = self.groups.iter().flat_map(|group| group.1).chain(globals).collect();
+        let given = Given { flags: Vec::new(), words: Vec::new() };
+        Reader { command: self, flags, given }.read(arguments)
+    }
+}
+
+/// The arguments of a command while they are read.
+struct Reader<'c, 'a> {
+    command: &'c Command,
+    flags: Vec<&'static Flag>,
+    given: Given<'a>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn read(mut self, arguments: &[&'a str]) -> Result<Given<'a>> {
         let mut rest = arguments.iter().copied();
-        while let Some(argument) = rest.next() {
+        while self.given.words.len() < self.command.last_word {
+            let Some(argument) = rest.next() else { break };
             if argument == "--" {
-                given.words.extend(rest);
                 break;
             }
             if let Some(long) = argument.strip_prefix("--") {
-                self.long(long, argument, &mut rest, &mut given)?;
+                self.long(long, argument, &mut rest)?;
             } else if argument.len() > 1 && argument.starts_with('-') {
-                self.single_dash(argument, &mut rest, &mut given)?;
+                self.single_dash(argument, &mut rest)?;
             } else {
-                given.words.push(argument);
-                if given.words.len() >= self.last_word {
-                    given.words.extend(rest);
-                    break;
-                }
+                self.given.words.push(argument);
             }
         }
-        Ok(given)
+        self.given.words.extend(rest);
+        Ok(self.given)
     }
 
-    fn long<'a>(
-        &self,
-        text: &'a str,
-        argument: &str,
-        rest: &mut dyn Iterator<Item = &'a str>,
-        given: &mut Given<'a>,
-    ) -> Result<()> {
+    fn flag(&self, name: &str) -> Option<&'static Flag> {
+        self.flags.iter().copied().find(|flag| flag.name == name)
+    }
+
+    fn long(&mut self, text: &'a str, argument: &str, rest: &mut dyn Iterator<Item = &'a str>) -> Result<()> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
         };
-        let flag = self.flags().find(|flag| flag.name == name).ok_or_else(|| self.unknown(argument))?;
+        let flag = self.flag(name).ok_or_else(|| self.unknown(name, argument))?;
         let value = match (flag.value, value) {
             (_, Some(value)) => value,
             (None, None) => "true",
             (Some(_), None) => rest.next().ok_or_else(|| self.incomplete(flag))?,
         };
-        self.add(flag, value, given)
+        self.add(flag, value)
     }
 
     /// Short flags, which may be run together; or, as Go's programs take it, a long one.
-    fn single_dash<'a>(
-        &self,
-        argument: &'a str,
-        rest: &mut dyn Iterator<Item = &'a str>,
-        given: &mut Given<'a>,
-    ) -> Result<()> {
+    fn single_dash(&mut self, argument: &'a str, rest: &mut dyn Iterator<Item = &'a str>) -> Result<()> {
         let text = &argument[1..];
         let long = text.split('=').next().unwrap_or_default();
-        if long.chars().count() > 1 && self.flags().any(|flag| flag.name == long) {
-            return self.long(text, argument, rest, given);
+        if long.chars().count() > 1 && self.flag(long).is_some() {
+            return self.long(text, argument, rest);
         }
         let mut letters = text.chars();
         while let Some(letter) = letters.next() {
-            let flag =
-                self.flags().find(|flag| flag.short == Some(letter)).ok_or_else(|| self.unknown(argument))?;
+            let flag = self.flags.iter().copied().find(|flag| flag.short == Some(letter));
+            let flag = flag.ok_or_else(|| self.unknown(long, argument))?;
             let attached = letters.as_str();
             let attached = attached.strip_prefix('=').unwrap_or(attached);
             match flag.value {
                 Some(_) if attached.is_empty() => {
                     let value = rest.next().ok_or_else(|| self.incomplete(flag))?;
-                    return self.add(flag, value, given);
+                    return self.add(flag, value);
                 }
-                Some(_) => return self.add(flag, attached, given),
-                None if letters.as_str().starts_with('=') => return self.add(flag, attached, given),
-                None => self.add(flag, "true", given)?,
+                Some(_) => return self.add(flag, attached),
+                None if letters.as_str().starts_with('=') => return self.add(flag, attached),
+                None => self.add(flag, "true")?,
             }
         }
         Ok(())
     }
 
-    fn add<'a>(&self, flag: &Flag, value: &'a str, given: &mut Given<'a>) -> Result<()> {
+    fn add(&mut self, flag: &'static Flag, value: &'a str) -> Result<()> {
         if flag.value.is_none() && !matches!(value, "true" | "false") {
-            let name = flag.name;
-            return Err(Error::new(format_args!("--{name}={value}: a switch is true or false; see {self}")));
+            return Err(Error::new(format_args!(
+                "--{}={value}: a switch is true or false; see {}",
+                flag.name, self.command
+            )));
         }
-        // The table lives as long as the program: its names do too.
-        let name = self.flags().find(|f| f.name == flag.name).map_or("", |f| f.name);
-        given.flags.push((name, value));
+        self.given.flags.push((flag.name, value));
         Ok(())
     }
 
-    fn unknown(&self, argument: &str) -> Error {
-        Error::new(format_args!("unknown flag {argument}: see {self}"))
+    fn unknown(&self, name: &str, argument: &str) -> Error {
+        // One letter resembles everything.
+        let known = self.flags.iter().map(|flag| flag.name);
+        let meant = if name.len() > 1 { did_you_mean(name, &mut { known }, "--") } else { String::new() };
+        Error::new(format_args!("unknown flag {argument}: {meant}see {}", self.command))
     }
 
     fn incomplete(&self, flag: &Flag) -> Error {
         let value = flag.value.unwrap_or_default();
-        Error::new(format_args!("--{} needs a value, {value}: see {self}", flag.name))
-    }
-
-    /// The help, as it is printed.
-    pub fn help(&self) -> String {
-        let mut text = alloc::format!("{}\n\nusage: {} {}\n", self.about, self.name, self.usage);
-        for Group(heading, flags) in self.groups {
-            text.push_str(&alloc::format!("\n{heading}:\n"));
-            for flag in *flags {
-                let short = flag.short.map_or(String::from("    "), |letter| alloc::format!("-{letter}, "));
-                let name = alloc::format!("{short}--{} {}", flag.name, flag.value.unwrap_or_default());
-                text.push_str(&alloc::format!("  {name:<32} {}\n", flag.help));
-            }
-        }
-        text.truncate(text.trim_end().len());
-        text
+        Error::new(format_args!("--{} needs a value, {value}: see {}", flag.name, self.command))
     }
 }
 
@@ -238,12 +266,17 @@ mod tests {
         assert!(given.switch("interactive", false) && given.switch("tty", false));
         assert_eq!(given.words, ["sh", "-e", "x"]);
         assert_eq!(COMMAND.parse(&["-i=false", "--", "-t"]).expect("parsed").words, ["-t"]);
+        let raw = Command { last_word: 0, ..COMMAND };
+        assert_eq!(raw.parse(&["--env", "--", "-x"]).expect("parsed").words, ["--env", "--", "-x"]);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         let error = |arguments: &[&str]| COMMAND.parse(arguments).expect_err("refused").to_string();
-        assert_eq!(error(&["--evn", "x"]), "unknown flag --evn: see `servin test --help`");
+        assert_eq!(
+            error(&["--evn", "x"]),
+            "unknown flag --evn: did you mean --env? see `servin test --help`"
+        );
         assert_eq!(error(&["-ix"]), "unknown flag -ix: see `servin test --help`");
         assert_eq!(error(&["--env"]), "--env needs a value, KEY=VALUE: see `servin test --help`");
         assert_eq!(

@@ -8,18 +8,19 @@ use rustix::fs::{Access, CWD, Mode, OFlags, ResolveFlags, access, openat, openat
 use rustix::io::Errno;
 use rustix::mount::{FsOpenFlags, OpenTreeFlags, fsopen, open_tree};
 
-use super::arguments::{Command, Group, flag};
+use super::arguments::{Command, Given};
 use super::{Invocation, output};
-use crate::error::{Error, Result, Step};
+use crate::error::{Result, Step};
 use crate::fs::{mountinfo, read_to_end};
 use crate::network::netfilter;
 use crate::sys::mount::{MountAttr, mount_setattr};
 
-const CHECK: Command = Command {
+/// The command.
+pub const CHECK: Command = Command {
     name: "servin check",
     usage: "",
     about: "Report what this host offers to containers.",
-    groups: &[Group("Flags", &[flag("help", Some('h'), None, "print this")])],
+    groups: &[],
     last_word: usize::MAX,
 };
 
@@ -36,14 +37,8 @@ const NAMESPACES: &[(&str, &str)] = &[
 ];
 
 /// Runs the command. The exit code is 1 when containers cannot run here at all.
-pub fn main(_: &Invocation, arguments: &[&str]) -> Result<i32> {
-    let given = CHECK.parse(arguments)?;
-    if given.switch("help", false) {
-        return output::result(CHECK.help()).map(|()| 0);
-    }
-    if let Some(word) = given.words.first() {
-        return Err(Error::new(format_args!("\"{word}\" is one word too many: see {CHECK}")));
-    }
+pub fn main(_: &Invocation, given: &Given) -> Result<i32> {
+    given.none(&CHECK)?;
     let mut complete = true;
     for (name, option) in NAMESPACES {
         let there = exists(&format!("/proc/self/ns/{name}"));

@@ -64,7 +64,11 @@ pub fn main(invocation: &Invocation) -> Result<i32> {
 }
 
 /// Called as `servin oci`.
-pub fn command(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
+pub fn people(invocation: &Invocation, given: &Given) -> Result<i32> {
+    command(invocation, &given.words)
+}
+
+fn command(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
     let (globals, words) = Globals::read(invocation, arguments)?;
     let Some((name, arguments)) = words.split_first() else {
         let text = if globals.version { globals::version() } else { help() };
@@ -197,7 +201,7 @@ pub fn absolute(path: &str) -> Result<String> {
 }
 
 /// The absolute path of something that may still have to be made.
-fn absolute_or_new(path: &str) -> Result<String> {
+pub fn absolute_or_new(path: &str) -> Result<String> {
     if path.starts_with('/') {
         return Ok(path.into());
     }

@@ -1,11 +1,40 @@
 //! What is printed: results on standard output, all else on standard error.
 
 use alloc::format;
+use alloc::string::String;
 use core::fmt;
+use core::sync::atomic::{AtomicU8, Ordering};
 
+use rustix::termios::isatty;
+
+use super::Invocation;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::descriptors::{stderr, stdout};
+
+/// Which of our outputs may be coloured: bit 0 standard output, bit 1 standard error. The only thing that the places
+/// which print must know and nobody tells them.
+static COLOURS: AtomicU8 = AtomicU8::new(0);
+
+/// Colours are for terminals, and not for who asks for none (no-color.org).
+pub fn choose_colours(invocation: &Invocation) {
+    let plain = invocation.variable("NO_COLOR").is_some() || invocation.variable("TERM") == Some("dumb");
+    let colours = u8::from(isatty(stdout())) | u8::from(isatty(stderr())) << 1;
+    COLOURS.store(if plain { 0 } else { colours }, Ordering::Relaxed);
+}
+
+/// A heading on standard output.
+pub fn heading(text: &str) -> String {
+    coloured(0, "1", text)
+}
+
+/// `text` in an ANSI style, where the output takes it.
+fn coloured(output: u8, style: &str, text: &str) -> String {
+    match COLOURS.load(Ordering::Relaxed) >> output & 1 {
+        0 => text.into(),
+        _ => format!("\x1b[{style}m{text}\x1b[0m"),
+    }
+}
 
 /// Prints a result, with a line's end.
 pub fn result(text: impl fmt::Display) -> Result<()> {
@@ -14,12 +43,12 @@ pub fn result(text: impl fmt::Display) -> Result<()> {
 
 /// Prints an error.
 pub fn error(error: &Error) {
-    line(format_args!("servin: {error}"));
+    line(format_args!("{} {error}", coloured(1, "31", "servin:")));
 }
 
 /// Prints a warning.
 pub fn warning(text: &str) {
-    line(format_args!("servin: warning: {text}"));
+    line(format_args!("{} {text}", coloured(1, "33", "servin: warning:")));
 }
 
 /// Prints an executed step.

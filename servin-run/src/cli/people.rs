@@ -1,57 +1,210 @@
-//! `servin …`: for people.
+//! `servin …`: for people. One table has all commands; the help, the completions and the man pages are made from it too.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use super::{Invocation, check, oci, output, run};
+use super::arguments::{Command, Flag, Given, Group, flag};
+use super::suggestion::did_you_mean;
+use super::{Invocation, check, help, oci, output, run, version};
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
 
-/// A command's name, what it does, and the function that runs it with the arguments behind its name.
-type Entry = (&'static str, &'static str, fn(&Invocation, &[&str]) -> Result<i32>);
+/// A command that people type.
+pub struct Entry {
+    /// Its name, flags and texts.
+    pub command: &'static Command,
+    /// Other words that call it: `images` for `image ls`.
+    pub aliases: &'static [&'static str],
+    /// One of the few that the first help describes.
+    pub everyday: bool,
+    /// Runs it with the flags, those before the command's name among them, and the words.
+    pub run: fn(&Invocation, &Given) -> Result<i32>,
+}
 
-const COMMANDS: &[Entry] = &[
-    ("run", "run a program in a container", run::main),
-    ("check", "report what this host offers to containers", check::main),
-    ("oci", "speak the OCI runtime command line", oci::command),
-    ("version", "print the version", version),
+/// Commands that belong together.
+pub struct Section(pub &'static str, pub &'static [Entry]);
+
+const fn entry(
+    command: &'static Command,
+    aliases: &'static [&'static str],
+    run: fn(&Invocation, &Given) -> Result<i32>,
+) -> Entry {
+    Entry { command, aliases, everyday: false, run }
+}
+
+const fn everyday(
+    command: &'static Command,
+    aliases: &'static [&'static str],
+    run: fn(&Invocation, &Given) -> Result<i32>,
+) -> Entry {
+    Entry { command, aliases, everyday: true, run }
+}
+
+/// All commands.
+pub static TABLE: &[Section] = &[
+    Section("Containers", &[everyday(&run::RUN, &["container run"], run::main)]),
+    Section(
+        "System",
+        &[
+            entry(&check::CHECK, &[], check::main),
+            entry(&version::VERSION, &[], version::main),
+            entry(&help::HELP, &[], help::main),
+            entry(&OCI, &[], oci::people),
+        ],
+    ),
 ];
+
+const OCI: Command = Command {
+    name: "servin oci",
+    usage: "[FLAGS] COMMAND …",
+    about: "Speak the command line of an OCI runtime.",
+    groups: &[],
+    last_word: 0,
+};
+
+/// Flags that every command takes, before its name and behind it.
+pub const GLOBALS: &[Flag] = &[
+    flag("home", None, Some("DIR"), "what stays: images, volumes, … (SERVIN_HOME; /var/lib/servin)"),
+    flag("root", None, Some("DIR"), "what runs (SERVIN_ROOT; /run/servin)"),
+    flag("help", Some('h'), None, "print this"),
+];
+
+/// What comes before the command.
+pub const SERVIN: Command = Command {
+    name: "servin",
+    usage: "[FLAGS] COMMAND [FLAGS] [WORDS]",
+    about: "Servin runs containers.",
+    groups: &[Group("Flags", GLOBALS), Group("", &[flag("version", Some('v'), None, "print the version")])],
+    last_word: 1,
+};
+
+impl Entry {
+    /// The words behind `servin`.
+    pub fn path(&self) -> &'static str {
+        self.command.name.strip_prefix("servin ").unwrap_or(self.command.name)
+    }
+}
+
+/// All commands, in the order of the table.
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    TABLE.iter().flat_map(|section| section.1)
+}
 
 /// Finds the command and runs it.
 pub fn main(invocation: &Invocation) -> Result<i32> {
-    let Some((name, arguments)) = invocation.arguments.split_first() else {
-        output::result(help())?;
-        return Ok(1);
+    let mut globals = SERVIN.parse(&invocation.arguments)?;
+    let words = core::mem::take(&mut globals.words);
+    if globals.switch("version", false) {
+        return version::main(invocation, &globals);
+    }
+    if words.is_empty() {
+        let asked = globals.switch("help", false);
+        return output::result(help::overview()).map(|()| i32::from(!asked));
+    }
+    let (entry, arguments) = match find(&words)? {
+        Found::Command(entry, used) => (entry, &words[used..]),
+        Found::Group(group, rest) => {
+            let asked = globals.switch("help", false) || rest.iter().any(|word| is_help(word));
+            return output::result(help::group(group)).map(|()| i32::from(!asked));
+        }
     };
-    if *name != "oci" {
+    if entry.command.last_word > 0 {
         // Whatever else the caller left open, the container never sees.
         close_on_exec_from(3)?;
     }
-    match *name {
-        "help" | "--help" | "-h" => output::result(help()).map(|()| 0),
-        "--version" | "-v" => version(invocation, arguments),
-        _ => match COMMANDS.iter().find(|(command, ..)| command == name) {
-            Some((.., command)) => command(invocation, arguments),
-            None => Err(Error::new(format_args!("there is no command {name}: {}", names()))),
-        },
+    let given = entry.command.parse_with(GLOBALS, arguments)?.after(globals);
+    if given.switch("help", false) {
+        return output::result(help::command(entry.command, help::Detail::Short)).map(|()| 0);
+    }
+    (entry.run)(invocation, &given)
+}
+
+/// What words call.
+pub enum Found<'w> {
+    /// A command, by so many words.
+    Command(&'static Entry, usize),
+    /// The first word of several commands, and what follows it.
+    Group(&'static str, &'w [&'w str]),
+}
+
+/// Finds what the first words call; an error suggests what may have been meant.
+pub fn find<'w>(words: &'w [&'w str]) -> Result<Found<'w>> {
+    let called = |entry: &&Entry, name: &str| entry.path() == name || entry.aliases.contains(&name);
+    for used in [2, 1] {
+        let Some(name) = words.get(..used).map(|words| words.join(" ")) else { continue };
+        if let Some(entry) = entries().find(|entry| called(entry, &name)) {
+            return Ok(Found::Command(entry, used));
+        }
+    }
+    let (first, rest) = words.split_first().map_or(("", words), |(first, rest)| (*first, rest));
+    let Some(group) = paths().find_map(|path| path.split_once(' ').filter(|(group, _)| *group == first))
+    else {
+        let known = paths().map(|path| path.split(' ').next().unwrap_or_default());
+        return Err(unknown(first, "servin help", &did_you_mean(first, &mut { known }, "")));
+    };
+    match rest.first() {
+        Some(word) if !word.starts_with('-') => {
+            let known = paths().filter_map(|path| path.split_once(' ').filter(|(own, _)| *own == first));
+            let meant = did_you_mean(word, &mut known.map(|(_, name)| name), "");
+            Err(unknown(&[first, word].join(" "), &["servin help", first].join(" "), &meant))
+        }
+        _ => Ok(Found::Group(group.0, rest)),
     }
 }
 
-/// What could have been meant.
-fn names() -> String {
-    let names: Vec<&str> = COMMANDS.iter().map(|(name, ..)| *name).collect();
-    alloc::format!("there are {}; `servin help` says more", names.join(", "))
+/// Everything that calls a command.
+fn paths() -> impl Iterator<Item = &'static str> {
+    entries().flat_map(|entry| core::iter::once(entry.path()).chain(entry.aliases.iter().copied()))
 }
 
-fn help() -> String {
-    let mut text = String::from("Servin runs containers.\n\nusage: servin COMMAND [FLAGS]\n\n");
-    for (name, about, _) in COMMANDS {
-        text.push_str(&alloc::format!("  {name:<10} {about}\n"));
+fn unknown(name: &str, help: &str, meant: &str) -> Error {
+    Error::new(format_args!("there is no command {name}: {meant}`{help}` lists what there is"))
+}
+
+fn is_help(word: &str) -> bool {
+    matches!(word, "--help" | "-h" | "-help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn every_name_and_flag_is_there_once_and_every_text_is_short() {
+        let mut names: Vec<&str> = paths().collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(count, names.len(), "{names:?}");
+        for entry in entries() {
+            let name = entry.command.name;
+            assert!(name.starts_with("servin "), "{name}");
+            assert!(entry.command.about.ends_with('.') && entry.command.about.len() < 70, "{name}");
+            let flags: Vec<&Flag> = entry.command.groups.iter().flat_map(|group| group.1).collect();
+            for (index, flag) in flags.iter().enumerate() {
+                let again = flags[..index].iter().any(|other| {
+                    other.name == flag.name || (flag.short.is_some() && other.short == flag.short)
+                });
+                assert!(!again && flag.name.len() > 1, "{name} --{}", flag.name);
+                assert!(GLOBALS.iter().all(|global| global.name != flag.name), "{name} --{}", flag.name);
+                assert!(!flag.help.is_empty() && !flag.help.ends_with('.'), "{name} --{}", flag.name);
+            }
+        }
     }
-    text.push_str("\n`servin run --help` and the like say more.");
-    text
-}
 
-fn version(_: &Invocation, _: &[&str]) -> Result<i32> {
-    output::result(format_args!("servin version {}", env!("CARGO_PKG_VERSION"))).map(|()| 0)
+    #[test]
+    fn a_command_is_found_by_its_words_and_a_misspelt_one_gets_a_suggestion() {
+        assert!(matches!(find(&["run", "x"]), Ok(Found::Command(entry, 1)) if entry.path() == "run"));
+        assert!(matches!(find(&["container", "run"]), Ok(Found::Command(entry, 2)) if entry.path() == "run"));
+        assert!(matches!(find(&["container", "--help"]), Ok(Found::Group("container", ["--help"]))));
+        let error = |words: &[&str]| find(words).map(|_| ()).expect_err("refused").to_string();
+        assert_eq!(
+            error(&["rnu"]),
+            "there is no command rnu: did you mean run? `servin help` lists what there is"
+        );
+        assert_eq!(
+            error(&["container", "rum"]),
+            "there is no command container rum: did you mean run? `servin help container` lists what there is"
+        );
+        assert_eq!(error(&["zzz"]), "there is no command zzz: `servin help` lists what there is");
+    }
 }

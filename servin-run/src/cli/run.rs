@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::arguments::{Command, Given, Group, flag};
-use super::{Invocation, limits, oci, output, rootless, user};
+use super::{Invocation, limits, oci, rootless, user};
 use crate::container::directory::Root;
 use crate::container::{creation, layer};
 use crate::error::{Error, Result, Step};
@@ -19,7 +19,7 @@ use crate::launch::{self, program::DEFAULT_PATH};
 use crate::plan::defaults::{self, Filtering, Layer, Request};
 use crate::spec;
 
-const RUN: Command = Command {
+pub const RUN: Command = Command {
     name: "servin run",
     usage: "--rootfs DIR|host [FLAGS] [--] PROGRAM [ARGUMENTS]",
     about: "Run a program in a new container and wait for it.",
@@ -63,11 +63,8 @@ const RUN: Command = Command {
         Group(
             "Servin",
             &[
-                flag("home", None, Some("DIR"), "what is kept (SERVIN_HOME; /var/lib/servin)"),
-                flag("root", None, Some("DIR"), "what runs (SERVIN_ROOT; /run/servin)"),
                 flag("plan", None, None, "print what would be done, and do nothing"),
                 flag("trace", None, None, "print each step with its microseconds"),
-                flag("help", None, None, "print this"),
             ],
         ),
     ],
@@ -75,11 +72,7 @@ const RUN: Command = Command {
 };
 
 /// Runs the command.
-pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
-    let given = RUN.parse(arguments)?;
-    if given.switch("help", false) {
-        return output::result(RUN.help()).map(|()| 0);
-    }
+pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     if given.value("rootfs").is_none() {
         return Err(Error::new(format_args!("--rootfs is missing: a directory, or host; see {RUN}")));
     }
@@ -88,27 +81,27 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
     }
     let only_plan = given.switch("plan", false);
     let id = new_id()?;
-    let (rootfs, layer) = root(invocation, &given, &id)?;
+    let (rootfs, layer) = root(invocation, given, &id)?;
     let user = user::resolve(&rootfs, given.value("user").unwrap_or("0"))?;
     let hostname = given.value("hostname").unwrap_or(&id[..12]);
     if hostname.is_empty() {
         return Err(Error::new("--hostname: the name is empty"));
     }
-    let Security { seccomp, no_new_privileges, apparmor } = security(&given)?;
+    let Security { seccomp, no_new_privileges, apparmor } = security(given)?;
     let has_layer = layer.is_some();
     let request = Request {
-        resources: limits::of_new(&given)?,
-        cgroups_path: limits::cgroups_path(&given, &id)?,
+        resources: limits::of_new(given)?,
+        cgroups_path: limits::cgroups_path(given, &id)?,
         seccomp,
         no_new_privileges,
         apparmor,
         layer,
         args: given.words.iter().map(ToString::to_string).collect(),
-        env: environment(invocation, &given, hostname, &user.home)?,
-        cwd: working_directory(&given)?,
+        env: environment(invocation, given, hostname, &user.home)?,
+        cwd: working_directory(given)?,
         hostname: hostname.into(),
         user: user.user,
-        mounts: mounts(&given)?,
+        mounts: mounts(given)?,
         read_only: given.switch("read-only", false),
         cap_add: given.values("cap-add").map(Into::into).collect(),
         cap_drop: given.values("cap-drop").map(Into::into).collect(),
@@ -126,7 +119,7 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
     if !input {
         close_input()?;
     }
-    let root = Root::make(&state_root(invocation, &given))?;
+    let root = Root::make(&invocation.root(given)?)?;
     layer::sweep(&root)?;
     let request = creation::Request {
         id: &id,
@@ -138,7 +131,7 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
         pid_file: None,
         console_socket: None,
         wait: false,
-        manager: limits::manager(&given)?,
+        manager: limits::manager(given)?,
         layer: has_layer,
     };
     let options = launch::Options { die_with_us: true, ..oci::options(given.switch("trace", false)) };
@@ -146,29 +139,12 @@ pub fn main(invocation: &Invocation, arguments: &[&str]) -> Result<i32> {
     oci::attend(created, &plan, false, input)
 }
 
-fn setting(
-    invocation: &Invocation,
-    given: &Given,
-    flag: &str,
-    variable: &str,
-    default: fn(&Invocation) -> String,
-) -> String {
-    let given = given.value(flag).or_else(|| invocation.variable(variable));
-    given.map_or_else(|| default(invocation), String::from)
-}
-
-/// Where what runs is kept.
-fn state_root(invocation: &Invocation, given: &Given) -> String {
-    setting(invocation, given, "root", "SERVIN_ROOT", rootless::root)
-}
-
 /// The root file system, and the container's own layer where changes must not reach it.
 fn root(invocation: &Invocation, given: &Given, id: &str) -> Result<(String, Option<Layer>)> {
     match given.value("rootfs").unwrap_or_default() {
         "host" => {
-            let rootfs =
-                image::host_root(&setting(invocation, given, "home", "SERVIN_HOME", rootless::home))?;
-            Ok((rootfs, Some(layer::paths(&state_root(invocation, given), id))))
+            let rootfs = image::host_root(&invocation.home(given)?)?;
+            Ok((rootfs, Some(layer::paths(&invocation.root(given)?, id))))
         }
         path => Ok((oci::absolute(path)?, None)),
     }
