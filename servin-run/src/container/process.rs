@@ -47,7 +47,8 @@ impl Identity {
     /// Finds the process, unless it has ended; one that only waits to be waited for has.
     pub fn find(&self) -> Result<Option<Alive>> {
         let descriptor = match pidfd_open(self.pid, PidfdFlags::empty()) {
-            Err(Errno::SRCH) => return Ok(None),
+            // EINVAL: it was reaped between the kernel's two looks (pidfd_prepare), or the pid is a mere thread's now.
+            Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
             Err(Errno::NOSYS) => None,
             other => Some(other.step(|| format!("open the process {}", self.pid))?),
         };
