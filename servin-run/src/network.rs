@@ -1,7 +1,10 @@
 //! Networks, by netlink alone.
 
+pub mod link;
 pub mod loopback;
 pub mod netfilter;
 pub mod netlink;
 pub mod nftables;
 pub mod ports;
+pub mod route;
+pub mod subnet;
