@@ -226,6 +226,20 @@ fn run_removes_the_cgroup_when_the_container_ends() {
 }
 
 #[test]
+fn a_thousand_runs_leave_nothing() {
+    alone(|| {
+        let bundle = shell(":");
+        // Emulated, a tenth of them takes as long.
+        let emulated = std::env::var("SERVIN_ENVIRONMENT").is_ok_and(|name| name == "qemu");
+        for _ in 0..if emulated { 100 } else { 1000 } {
+            bundle.run().succeeds();
+        }
+        let names = fs::read_dir(cgroup("")).expect("list").flatten().filter(|entry| entry.path().is_dir());
+        assert_eq!(names.map(|entry| entry.file_name()).collect::<Vec<_>>(), ["test"]);
+    });
+}
+
+#[test]
 fn without_cgroups_everything_but_limits_works() {
     alone(|| {
         let bundle = sleeper();

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use servin_tests::{
-    Bundle, alone, cgroup_mount, has_controller, oci, reap_one, scratch, servin_run, start, status, within,
+    Bundle, alone, cgroup_mount, has_controller, oci, reap_one, scratch, servin_run, start, state, status,
+    within,
 };
 
 fn shell(script: &str) -> Bundle {
@@ -128,6 +129,36 @@ fn memory_beyond_the_limit_is_refused_and_seen() {
             .set("/linux/resources/memory", json!({ "limit": 16 << 20, "swap": 16 << 20 }))
             .run();
         assert_eq!(ended.code, 137, "{ended:?}");
+    });
+}
+
+#[test]
+fn the_state_tells_of_an_end_for_want_of_memory() {
+    alone(|| {
+        let limit = json!({ "limit": 16 << 20, "swap": 16 << 20 });
+        let killed = shell("exec tail /dev/zero").set("/linux/resources/memory", limit.clone());
+        let pid = killed.started();
+        assert_eq!(reap_one(pid), 137);
+        assert_eq!(state(killed.name())["oomKilled"], true);
+        killed.oci("delete", &[]).succeeds();
+        // In a cgroup of the container's own, whose limit is its own too; the container goes on.
+        let bundle = sleeper();
+        let pid = bundle.started();
+        assert!(state(bundle.name())["oomKilled"].is_null());
+        let below = file(&bundle, "below");
+        fs::create_dir(&below).expect("make a cgroup");
+        // Born there, a process would keep the controller from being enabled: so the first one moves too.
+        fs::create_dir(below.with_file_name("init")).expect("make a cgroup");
+        fs::write(below.with_file_name("init").join("cgroup.procs"), pid.to_string()).expect("move");
+        fs::write(below.with_file_name("cgroup.subtree_control"), "+memory").expect("enable");
+        for name in ["memory.max", "memory.swap.max"] {
+            fs::write(below.join(name), (16 << 20).to_string()).expect("limit");
+        }
+        bundle.exec(&["--cgroup", "below"], &["/bin/sh", "-c", "exec tail /dev/zero"]).ends_with(137);
+        servin_tests::kill(pid, 9).expect("kill");
+        assert_eq!(reap_one(pid), 137);
+        assert_eq!(state(bundle.name())["oomKilled"], true);
+        bundle.oci("delete", &[]).succeeds();
     });
 }
 

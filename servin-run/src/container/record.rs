@@ -76,7 +76,8 @@ impl Record {
         }
     }
 
-    /// Whether the kernel has killed one of its processes for want of memory.
+    /// Whether the kernel has killed one of its processes for want of memory, in cgroups of its own making too; can
+    /// be asked until the cgroup is removed.
     pub fn was_killed_for_memory(&self) -> Result<bool> {
         let Some(cgroup) = self.cgroup()? else { return Ok(false) };
         let events = file::read_if_there(cgroup.descriptor(), "memory.events")
@@ -166,7 +167,13 @@ impl Container {
         let config = load_config(&self.directory).unwrap_or_default();
         let pid = self.process.as_ref().map_or(0, |process| process.pid.as_raw_nonzero().get());
         let annotations = config.annotations;
-        State { pid: Some(pid), status: self.status, ..self.record.state(self.directory.id(), annotations) }
+        let stopped = self.status == Status::Stopped;
+        State {
+            pid: Some(pid),
+            status: self.status,
+            oom_killed: (stopped && self.record.was_killed_for_memory().unwrap_or(false)).then_some(true),
+            ..self.record.state(self.directory.id(), annotations)
+        }
     }
 }
 
@@ -183,6 +190,7 @@ impl Record {
             created: Some(self.created.clone()),
             annotations,
             owner: Some(self.owner.clone()),
+            oom_killed: None,
         }
     }
 }

@@ -30,6 +30,8 @@ object! {
         "annotations" => annotations: Vec<(String, String)>,
         /// The user who created it (not in the specification; runc and crun print it).
         "owner" => owner: Option<String>,
+        /// Of a stopped container: the kernel has killed in it for want of memory (not in the specification).
+        "oomKilled" => oom_killed: Option<bool>,
     }
 
     /// What a seccomp listener receives with the descriptors.
