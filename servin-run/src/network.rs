@@ -6,5 +6,6 @@ pub mod netfilter;
 pub mod netlink;
 pub mod nftables;
 pub mod ports;
+pub mod proxy;
 pub mod route;
 pub mod subnet;

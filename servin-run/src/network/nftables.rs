@@ -76,7 +76,7 @@ pub fn remove_network(bridge: &str) -> Result<()> {
         let bridges = elements::of_set(socket, ruleset::BRIDGES)?;
         let owner = |found: &elements::Found| found.owner.clone();
         match bridges.iter().filter_map(owner).any(|other| other != bridge) {
-            true => forget(socket, &mut batch, &|owner| owner == bridge)?,
+            true => forget(socket, &mut batch, false, bridge)?,
             false if table(socket)?.is_some() => batch.add(about(DELETE_TABLE, 0)),
             false => {}
         }
@@ -97,13 +97,23 @@ pub fn redirect(owner: &str, redirections: &[Redirection]) -> Answer<()> {
     })
 }
 
-/// Takes away what belongs to an owner who is not wanted. It is no error that there is nothing.
-pub fn remove_of(unwanted: &dyn Fn(&str) -> bool) -> Answer<()> {
+/// Takes the redirections of an owner away. It is no error that there is nothing.
+pub fn remove_redirections(owner: &str) -> Answer<()> {
     changed(|socket| {
         let mut batch = Batch::default();
-        forget(socket, &mut batch, unwanted)?;
+        forget(socket, &mut batch, true, owner)?;
         if batch.is_empty() { Ok(()) } else { batch.send(socket) }
     })
+}
+
+/// Who has one of these redirections already, to somewhere else.
+pub fn owner_of_any(redirections: &[Redirection]) -> Option<String> {
+    let wanted: Vec<Element> = redirections.iter().map(of_port).collect();
+    let socket = open().ok()?;
+    let maps = SETS.iter().filter(|set| set.value_length != 0);
+    let mut found = maps.flat_map(|set| elements::of_set(&socket, set.name).unwrap_or_default());
+    let same = |one: &Element, other: &Element| one.set == other.set && one.key == other.key;
+    found.find(|found| wanted.iter().any(|wanted| same(wanted, &found.element)))?.owner
 }
 
 /// The other tables' chains that drop what is forwarded unless a rule of theirs says otherwise, which nobody but
@@ -232,11 +242,11 @@ fn new_set(set: &Set, number: u32) -> super::netlink::Message {
     message
 }
 
-/// Appends the removal of all elements of an owner.
-fn forget(socket: &Socket, batch: &mut Batch, unwanted: &dyn Fn(&str) -> bool) -> Answer<()> {
-    for set in SETS {
+/// Appends the removal of all elements of an owner, in the maps (of ports) or in the sets (of networks).
+fn forget(socket: &Socket, batch: &mut Batch, maps: bool, owner: &str) -> Answer<()> {
+    for set in SETS.iter().filter(|set| (set.value_length != 0) == maps) {
         let found = elements::of_set(socket, set.name)?;
-        elements::remove(batch, &elements::owned_by(found, unwanted));
+        elements::remove(batch, &elements::owned_by(found, owner));
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 //!
 //! The rules of the flags are Docker's (docs.docker.com/reference/cli/docker/container/run, `--publish`).
 
+mod publication;
+mod reservation;
 mod shown;
 mod values;
 
@@ -10,6 +12,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+pub use publication::{Published, Target, check_free, prune, publish, unpublish};
+pub use reservation::{of, try_to_bind};
 pub use shown::{Bindings, bindings, column, listing};
 
 use crate::error::{Error, Result};

@@ -119,8 +119,8 @@ fn decode(set: &'static str, item: Attributes) -> Option<Found> {
     Some(Found { element: Element { set, key, data: Vec::new(), ends_range }, owner })
 }
 
-/// The elements among `found` whose owner is wanted, and the ends of their ranges.
-pub fn owned_by(mut found: Vec<Found>, wanted: &dyn Fn(&str) -> bool) -> Vec<Element> {
+/// The elements of `wanted` among `found`, and the ends of their ranges.
+pub fn owned_by(mut found: Vec<Found>, wanted: &str) -> Vec<Element> {
     // In the order of the keys an end is behind its own beginning: ranges of ours do not overlap.
     found.sort_by(|one, other| {
         let order = |found: &Found| !found.element.ends_range;
@@ -130,7 +130,7 @@ pub fn owned_by(mut found: Vec<Found>, wanted: &dyn Fn(&str) -> bool) -> Vec<Ele
     let mut elements = Vec::new();
     for Found { element, owner } in found {
         if !element.ends_range {
-            inside = owner.is_some_and(|owner| wanted(&owner));
+            inside = owner.is_some_and(|owner| owner == wanted);
         }
         if inside {
             inside = !element.ends_range;
@@ -174,7 +174,7 @@ mod tests {
             ]
         };
         let keys = |name: &str| -> Vec<(u8, bool)> {
-            let elements = owned_by(set(), &|owner| owner == name);
+            let elements = owned_by(set(), name);
             elements.iter().map(|element| (element.key[0], element.ends_range)).collect()
         };
         assert_eq!(keys("a"), [(5, false), (7, true), (20, false), (30, true)]);
