@@ -3,6 +3,7 @@
 
 pub mod arguments;
 mod check;
+pub mod format;
 mod help;
 mod limits;
 mod oci;

@@ -1,20 +1,65 @@
 //! `servin version`.
 
+use alloc::string::String;
+
+use rustix::system::uname;
+
 use super::arguments::{Command, Given};
-use super::{Invocation, output};
+use super::{Invocation, format, output};
 use crate::error::Result;
+use crate::spec::json::object;
 
 /// The command.
 pub const VERSION: Command = Command {
     name: "servin version",
     usage: "[FLAGS]",
     about: "Print the version.",
-    groups: &[],
+    groups: &[format::SINGLE],
     last_word: usize::MAX,
 };
+
+object! {
+    /// What `--format json` prints.
+    pub struct Version {
+        /// Servin's.
+        "Version" => version: String,
+        /// The OCI runtime specification's that it follows.
+        "OCIVersion" => specification: String,
+        /// The kernel's.
+        "KernelVersion" => kernel: String,
+        /// The operating system, as Go names it.
+        "Os" => system: String,
+        /// The architecture, as Go names it.
+        "Arch" => architecture: String,
+    }
+}
+
+const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") {
+    "amd64"
+} else if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else if cfg!(target_arch = "riscv64") {
+    "riscv64"
+} else {
+    "arm"
+};
+
+/// What this program is and runs on.
+pub fn version() -> Version {
+    Version {
+        version: env!("CARGO_PKG_VERSION").into(),
+        specification: crate::spec::VERSION.into(),
+        kernel: uname().release().to_string_lossy().into_owned(),
+        system: "linux".into(),
+        architecture: ARCHITECTURE.into(),
+    }
+}
 
 /// Runs the command.
 pub fn main(_: &Invocation, given: &Given) -> Result<i32> {
     given.none(&VERSION)?;
-    output::result(format_args!("servin version {}", env!("CARGO_PKG_VERSION"))).map(|()| 0)
+    match given.value("format") {
+        None => output::result(format_args!("servin version {}", env!("CARGO_PKG_VERSION"))).map(|()| 0),
+        Some(_) => format::inspect(given, &[&version()]),
+    }
 }

@@ -16,7 +16,7 @@ mod values;
 mod writer;
 
 pub(crate) use table::{object, word_enum};
-pub use writer::{Writer, to_json, to_json_pretty};
+pub use writer::{Writer, to_json, to_json_pretty, to_json_pretty_list};
 
 /// A value with a form in JSON.
 pub trait Json {

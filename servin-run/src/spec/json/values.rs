@@ -40,6 +40,42 @@ impl Json for bool {
     }
 }
 
+/// Any value: what a document holds that nobody here has a type for.
+impl Json for Value {
+    fn decode(&mut self, value: &Value, _: &Path) -> Result<()> {
+        self.clone_from(value);
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        match self {
+            Value::Null => out.plain(&"null"),
+            Value::Bool(value) => out.plain(value),
+            Value::Number(number) => out.plain(number),
+            Value::String(text) => out.string(text),
+            Value::Array(items) => {
+                out.open('[');
+                for item in items {
+                    out.next_item();
+                    item.encode(out);
+                }
+                out.close(']');
+            }
+            Value::Object(entries) => {
+                out.open('{');
+                for (name, value) in entries {
+                    out.property(name, value);
+                }
+                out.close('}');
+            }
+        }
+    }
+
+    fn absent(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+}
+
 /// A whole number from `min` to `max`, as the 64 bits of its two's complement.
 fn integer(value: &Value, at: &Path, min: i64, max: u64) -> Result<u64> {
     match value {

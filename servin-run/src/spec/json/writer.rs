@@ -15,6 +15,18 @@ pub fn to_json_pretty(value: &dyn Json) -> String {
     write(value, true)
 }
 
+/// The same of several documents, as one list.
+pub fn to_json_pretty_list(values: &[&dyn Json]) -> String {
+    let mut out = Writer { text: String::new(), pretty: true, depth: 0, first: true };
+    out.open('[');
+    for value in values {
+        out.next_item();
+        value.encode(&mut out);
+    }
+    out.close(']');
+    out.text
+}
+
 fn write(value: &dyn Json, pretty: bool) -> String {
     let mut out = Writer { text: String::new(), pretty, depth: 0, first: true };
     value.encode(&mut out);
