@@ -7,6 +7,7 @@ mod command;
 mod debian;
 mod dist;
 mod elf;
+mod fuzz;
 mod help;
 mod lint;
 mod qemu;
@@ -30,6 +31,7 @@ const COMMANDS: &[Entry] = &[
     ("run",   run::command,   "run -- ARGS: build, then run `servin ARGS`"),
     ("test",  test::command,  "test [unit|host|qemu|engines][/PROGRAM] [-- FILTER]: without a name all of them"),
     ("bench", bench::command, "bench start|lifecycle|memory|init|seccomp [--rounds N] [--markdown]: Servin beside its peers"),
+    ("fuzz",  fuzz::command,  "fuzz [TARGET …] [--seconds N]: LLVM's fuzzer on what reads strangers' data"),
     ("size",  size::command,  "sizes of the artifacts; fails past the budgets"),
     ("lint",  lint::command,  "format, clippy and the house rules"),
     ("help",  help::command,  "this list"),

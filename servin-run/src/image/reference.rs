@@ -54,7 +54,7 @@ impl Reference {
                 "a tag has up to 128 letters, digits, '_', '.' and '-', and begins with none of the last two",
             ));
         }
-        if name.len() == 64 && name.bytes().all(is_hexadecimal) {
+        if is_id(name) {
             return Err(refuse("64 hexadecimal digits are an ID, not a name"));
         }
         let (registry, path) = split(name);
@@ -112,8 +112,9 @@ impl Reference {
     pub fn familiar_name(&self) -> String {
         match self.registry.as_str() {
             DEFAULT_REGISTRY => match self.repository.strip_prefix(OFFICIAL) {
-                Some(word) if !word.contains('/') => word.into(),
-                // Else it would be read as a registry's.
+                Some(word) if !word.contains('/') && !is_id(word) => word.into(),
+                // Else it would be read as an ID, or below as a registry's.
+                Some(word) if is_id(word) => self.name(),
                 _ if looks_like_registry(self.repository.split('/').next().unwrap_or_default()) => {
                     self.name()
                 }
@@ -213,6 +214,11 @@ fn is_tag(text: &str) -> bool {
 
 fn is_hexadecimal(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+/// 64 hexadecimal digits stand for an image's ID wherever people name one.
+fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(is_hexadecimal)
 }
 
 /// What is wrong with a digest; nothing is wrong with `sha256:` and 64 hexadecimal digits.
