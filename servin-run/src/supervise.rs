@@ -1,4 +1,5 @@
 //! What stays beside a running container.
 
 pub mod foreground;
+pub mod proxy;
 mod terminal;
