@@ -8,6 +8,7 @@ mod initramfs;
 mod kernel;
 mod modules;
 mod newc;
+mod systemd;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,21 +32,41 @@ pub struct TestProgram {
     pub path: PathBuf,
 }
 
+/// What is there beside the tests.
+pub enum Root {
+    /// Our own PID 1 and busybox.
+    Busybox,
+    /// A Debian in this folder, with systemd as PID 1.
+    Systemd(PathBuf),
+}
+
+impl Root {
+    /// The one with systemd, made the first time.
+    pub fn systemd() -> Result<Root> {
+        systemd::make(&workspace::target().join("qemu")).map(Root::Systemd)
+    }
+}
+
 /// Runs the programs in a machine, each with `arguments`; every line of its console goes to `each`. Returns the
 /// names of those that did not exit with 0.
-pub fn run(programs: &[TestProgram], arguments: &[String], each: impl FnMut(&str)) -> Result<Vec<String>> {
+pub fn run(
+    root: &Root,
+    programs: &[TestProgram],
+    arguments: &[String],
+    each: impl FnMut(&str),
+) -> Result<Vec<String>> {
     debian::ensure(&["qemu-system-x86", "busybox-static"], "a test in QEMU")?;
     let folder = workspace::target().join("qemu");
     let kernel = kernel::fetch(&folder)?;
     let begin = Instant::now();
     let initramfs = folder.join("initramfs.cpio");
-    initramfs::write(&initramfs, &kernel, programs, arguments)?;
+    initramfs::write(&initramfs, &kernel, root, programs, arguments)?;
     let size = fs::metadata(&initramfs).map_err(|e| format!("initramfs: {e}"))?.len();
     println!("xtask: initramfs of {} MiB in {} ms", size >> 20, begin.elapsed().as_millis());
 
     let status = folder.join("status");
     let _ = fs::remove_file(&status);
-    let mut qemu = machine(&kernel.image, &initramfs, &status);
+    let mut qemu = machine(root, &kernel.image, &initramfs, &status);
     let begin = Instant::now();
     let ended = command::watch(&mut qemu, TIME_LIMIT, each)?;
     println!("xtask: the machine ran for {} s", begin.elapsed().as_secs());
@@ -54,7 +75,7 @@ pub fn run(programs: &[TestProgram], arguments: &[String], each: impl FnMut(&str
     failures(&workspace::read_text(&status)?, &names)
 }
 
-fn machine(kernel: &Path, initramfs: &Path, status: &Path) -> Command {
+fn machine(root: &Root, kernel: &Path, initramfs: &Path, status: &Path) -> Command {
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY]);
     qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
@@ -64,11 +85,11 @@ fn machine(kernel: &Path, initramfs: &Path, status: &Path) -> Command {
     qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
     // The kernel hands what follows `--` to /init; it would swallow a second `--`. A panic ends the machine
     // (-no-reboot). Messages below warnings would only break into the lines of the tests.
-    let line = format!(
-        "console=ttyS0 loglevel=4 panic=-1 rdinit={} -- {}",
-        initramfs::INIT,
-        initramfs::INIT_ARGUMENTS
-    );
+    let init = match root {
+        Root::Busybox => format!("rdinit={} -- {}", initramfs::INIT, initramfs::INIT_ARGUMENTS),
+        Root::Systemd(_) => systemd::KERNEL_ARGUMENTS.to_owned(),
+    };
+    let line = format!("console=ttyS0 loglevel=4 panic=-1 {init}");
     qemu.arg("-append").arg(line);
     qemu
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use self::libtest::Tally;
-use crate::qemu::{self, TestProgram};
+use crate::qemu::{self, Root, TestProgram};
 use crate::{Result, build, command, debian, workspace};
 
 /// For one test program, or one cargo call with what it compiles. A busy machine must be able to meet it.
@@ -21,6 +21,9 @@ const ENGINES: &str = "engine";
 
 /// Test programs of this name or beginning need the controllers of a unified cgroup hierarchy, as QEMU's machine has it.
 const UNIFIED: &str = "unified";
+
+/// Test programs of this name or beginning need systemd as PID 1: `test systemd`.
+const SYSTEMD: &str = "systemd";
 
 /// Printed before each test program's own output.
 pub const RUNNING: &str = "xtask: running ";
@@ -57,13 +60,13 @@ pub fn command(arguments: &[String]) -> Result {
     };
     let mut wanted: Vec<&str> = names.iter().map(String::as_str).collect();
     if wanted.is_empty() {
-        wanted = vec!["unit", "host", "engines", "qemu"];
+        wanted = vec!["unit", "host", "engines", "qemu", "systemd"];
     }
-    let known = ["unit", "host", "qemu", "engines"];
+    let known = ["unit", "host", "qemu", "systemd", "engines"];
     if let Some(unknown) =
         wanted.iter().find(|name| !known.contains(&name.split('/').next().unwrap_or_default()))
     {
-        return Err(format!("test knows unit, host, qemu and engines, not {unknown}"));
+        return Err(format!("test knows unit, host, qemu, systemd and engines, not {unknown}"));
     }
     let mut total = Tally::default();
     let mut errors = Vec::new();
@@ -74,7 +77,8 @@ pub fn command(arguments: &[String]) -> Result {
         let outcome = match name {
             "unit" => unit(filter, &mut tally),
             "host" => host(program, filter, &mut tally),
-            "qemu" => in_qemu(program, filter, &mut tally),
+            "qemu" => in_qemu(&Root::Busybox, program, filter, &mut tally),
+            "systemd" => Root::systemd().and_then(|root| in_qemu(&root, program, filter, &mut tally)),
             _ => engines(program, filter, &mut tally),
         };
         // One environment's failure does not keep the others from running.
@@ -137,7 +141,8 @@ fn unit(filter: &[String], tally: &mut Tally) -> Result {
 /// The integration tests on this machine, as root.
 fn host(program: &str, filter: &[String], tally: &mut Tally) -> Result {
     debian::ensure(HOST_PACKAGES, "the tests")?;
-    let programs = prepare(program, |name| !name.starts_with(ENGINES) && !name.starts_with(UNIFIED))?;
+    let elsewhere = [ENGINES, UNIFIED, SYSTEMD];
+    let programs = prepare(program, |name| !elsewhere.iter().any(|begin| name.starts_with(begin)))?;
     run_here("host", &programs, filter, tally)
 }
 
@@ -149,12 +154,14 @@ fn engines(program: &str, filter: &[String], tally: &mut Tally) -> Result {
     run_here("engines", &programs, filter, tally)
 }
 
-/// The integration tests in a machine of their own.
-fn in_qemu(program: &str, filter: &[String], tally: &mut Tally) -> Result {
+/// The integration tests in a machine of their own; under systemd those that are about it.
+fn in_qemu(root: &Root, program: &str, filter: &[String], tally: &mut Tally) -> Result {
     debian::ensure(HOST_PACKAGES, "the tests")?;
-    let programs = prepare(program, |name| !name.starts_with(ENGINES))?;
+    let about_systemd = matches!(root, Root::Systemd(_));
+    let programs =
+        prepare(program, |name| name.starts_with(SYSTEMD) == about_systemd && !name.starts_with(ENGINES))?;
     let arguments = [&["--show-output".to_owned()], filter].concat();
-    let failed = qemu::run(&programs, &arguments, |line| tally.line(line))?;
+    let failed = qemu::run(root, &programs, &arguments, |line| tally.line(line))?;
     if failed.is_empty() { Ok(()) } else { Err(format!("failed test programs: {}", failed.join(", "))) }
 }
 

@@ -5,15 +5,15 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::TestProgram;
 use super::kernel::Kernel;
 use super::modules::{Index, Module};
 use super::newc::Archive;
+use super::{Root, TestProgram};
 use crate::{Result, build, command, elf, workspace};
 
 /// What the kernel starts as PID 1, and the arguments for it.
 pub const INIT: &str = "/servin-init";
-pub const INIT_ARGUMENTS: &str = "/bin/sh /etc/rc";
+pub const INIT_ARGUMENTS: &str = "/bin/sh /servin/rc";
 
 /// By how much the tests are to stretch their own time limits.
 const PATIENCE: u32 = 10;
@@ -58,17 +58,25 @@ hostname servin-test
 "#;
 
 /// Writes the archive.
-pub fn write(to: &Path, kernel: &Kernel, programs: &[TestProgram], arguments: &[String]) -> Result {
+pub fn write(
+    to: &Path,
+    kernel: &Kernel,
+    root: &Root,
+    programs: &[TestProgram],
+    arguments: &[String],
+) -> Result {
     let modules = Index::read(&kernel.modules)?.order(MODULES)?;
     let contents = Contents {
-        rc: rc(&modules, programs, arguments),
+        rc: rc(root, &modules, programs, arguments),
         modules,
         libraries: elf::libraries(&programs.iter().map(|program| program.path.clone()).collect::<Vec<_>>())?,
         applets: command::output(Command::new(BUSYBOX).arg("--list"))?,
         stripped: programs.iter().map(strip).collect::<Result<_>>()?,
     };
     let file = File::create(to).map_err(|e| format!("create {}: {e}", to.display()))?;
-    contents.write(Archive::new(BufWriter::new(file))).map_err(|e| format!("write {}: {e}", to.display()))
+    contents
+        .write(root, Archive::new(BufWriter::new(file)))
+        .map_err(|e| format!("write {}: {e}", to.display()))
 }
 
 /// Everything that goes in, found out beforehand.
@@ -82,14 +90,45 @@ struct Contents {
 }
 
 impl Contents {
-    fn write<W: std::io::Write>(&self, mut archive: Archive<W>) -> std::io::Result<()> {
+    fn write<W: std::io::Write>(&self, root: &Root, mut archive: Archive<W>) -> std::io::Result<()> {
+        match root {
+            Root::Busybox => self.write_busybox(&mut archive)?,
+            Root::Systemd(debian) => super::systemd::write(&mut archive, debian)?,
+        }
+        archive.copy(&in_machine("busybox"), Path::new(BUSYBOX))?;
+        archive.file(&in_machine("rc"), 0o755, self.rc.as_bytes())?;
+        let dist = workspace::dist();
+        for product in build::PRODUCTS {
+            archive.copy(&in_machine("dist").join(product), &dist.join(product))?;
+        }
+        archive.link(&in_machine("dist/servin"), Path::new("servin-run"))?;
+        let fixtures = workspace::target().join("fixtures");
+        archive.copy(&in_machine("fixtures/probe"), &fixtures.join("probe"))?;
+        for entry in std::fs::read_dir(fixtures.join("roots"))? {
+            let name = entry?.file_name();
+            // The largest by far, and what systemd's tests do without.
+            if matches!(root, Root::Busybox) || name != "debian" {
+                let place = Path::new("fixtures/roots").join(&name);
+                archive.tree(&in_machine("").join(&place), &workspace::target().join(&place))?;
+            }
+        }
+        for (path, file) in &self.stripped {
+            archive.copy(path, file)?;
+        }
+        for module in &self.modules {
+            archive.copy(&module_path(module), &module.path)?;
+        }
+        archive.end()
+    }
+
+    /// A root of busybox alone.
+    fn write_busybox<W: std::io::Write>(&self, archive: &mut Archive<W>) -> std::io::Result<()> {
         // The kernel opens it for PID 1 before anything is mounted.
         archive.character_device(Path::new("/dev/console"), 5, 1)?;
         archive.copy(Path::new(BUSYBOX), Path::new(BUSYBOX))?;
         for applet in self.applets.lines().filter(|applet| *applet != "busybox") {
             archive.link(&Path::new("/bin").join(applet), Path::new("busybox"))?;
         }
-        archive.file(Path::new("/etc/rc"), 0o755, self.rc.as_bytes())?;
         archive.file(
             Path::new("/etc/passwd"),
             0o644,
@@ -97,26 +136,11 @@ impl Contents {
         )?;
         archive.file(Path::new("/etc/group"), 0o644, b"root:x:0:\ntty:x:5:\nnogroup:x:65534:\n")?;
         archive.file(Path::new("/etc/hosts"), 0o644, b"127.0.0.1 localhost\n")?;
-        let dist = workspace::dist();
-        archive.copy(Path::new("/servin-init"), &dist.join("servin-init"))?;
-        for product in build::PRODUCTS {
-            archive.copy(&in_machine("dist").join(product), &dist.join(product))?;
-        }
-        archive.link(&in_machine("dist/servin"), Path::new("servin-run"))?;
-        let fixtures = workspace::target().join("fixtures");
-        if fixtures.is_dir() {
-            archive.tree(&in_machine("fixtures"), &fixtures)?;
-        }
-        for (path, file) in &self.stripped {
-            archive.copy(path, file)?;
-        }
+        archive.copy(Path::new("/servin-init"), &workspace::dist().join("servin-init"))?;
         for library in &self.libraries {
             archive.copy(library, library)?;
         }
-        for module in &self.modules {
-            archive.copy(&module_path(module), &module.path)?;
-        }
-        archive.end()
+        Ok(())
     }
 }
 
@@ -126,7 +150,7 @@ fn in_machine(name: &str) -> PathBuf {
 }
 
 fn module_path(module: &Module) -> PathBuf {
-    Path::new("/lib/modules").join(module.path.file_name().unwrap_or_default())
+    in_machine("modules").join(module.path.file_name().unwrap_or_default())
 }
 
 /// Debug information is most of a test program, and the machine's root is its memory.
@@ -138,12 +162,16 @@ fn strip(program: &TestProgram) -> Result<(PathBuf, PathBuf)> {
     Ok((in_machine("tests").join(&program.name), stripped))
 }
 
-fn rc(modules: &[Module], programs: &[TestProgram], arguments: &[String]) -> String {
-    let mut rc = RC_HEAD.to_owned();
+fn rc(root: &Root, modules: &[Module], programs: &[TestProgram], arguments: &[String]) -> String {
+    let (head, environment) = match root {
+        Root::Busybox => (RC_HEAD, "qemu"),
+        Root::Systemd(_) => (super::systemd::RC_HEAD, "systemd"),
+    };
+    let mut rc = head.to_owned();
     for module in modules {
-        rc += &format!("insmod {}\n", quoted(&module_path(module).to_string_lossy()));
+        rc += &format!("/servin/busybox insmod {}\n", quoted(&module_path(module).to_string_lossy()));
     }
-    for (name, value) in crate::test::environment("qemu", &in_machine("dist"), &in_machine("fixtures")) {
+    for (name, value) in crate::test::environment(environment, &in_machine("dist"), &in_machine("fixtures")) {
         rc += &format!("export {name}={}\n", quoted(&value));
     }
     rc += &format!("export SERVIN_PATIENCE={PATIENCE}\n");
@@ -154,7 +182,7 @@ fn rc(modules: &[Module], programs: &[TestProgram], arguments: &[String]) -> Str
             &format!("echo '{}{name}'\n/servin/tests/{name}{arguments} < /dev/null\n", crate::test::RUNNING);
         rc += &format!("echo \"{}{name} $?\" > /dev/ttyS1\n", super::STATUS_PREFIX);
     }
-    rc += &format!("echo '{}' > /dev/ttyS1\nsync\npoweroff -f\n", super::STATUS_END);
+    rc += &format!("echo '{}' > /dev/ttyS1\nsync\n/servin/busybox poweroff -f\n", super::STATUS_END);
     rc
 }
 
@@ -171,10 +199,10 @@ mod tests {
     fn rc_loads_runs_reports_and_powers_off_in_this_order() {
         let program = TestProgram { name: "mounts".to_owned(), path: PathBuf::new() };
         let module = Module { path: "/x/veth.ko".into(), ..Module::default() };
-        let rc = rc(&[module], &[program], &["it's".to_owned()]);
+        let rc = rc(&Root::Busybox, &[module], &[program], &["it's".to_owned()]);
         let places = [
             "mount -t proc",
-            "insmod '/lib/modules/veth.ko'",
+            "insmod '/servin/modules/veth.ko'",
             "export SERVIN_RUN='/servin/dist/servin-run'",
             r"/servin/tests/mounts 'it'\''s' < /dev/null",
             "echo \"status mounts $?\" > /dev/ttyS1",
