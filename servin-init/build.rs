@@ -5,5 +5,5 @@ mod link;
 
 fn main() {
     println!("cargo:rerun-if-changed=build");
-    link::without_libc();
+    link::without_libc(link::Program::Small);
 }

@@ -55,7 +55,7 @@ fn main() {
     for watched in ["src", "build", "build.rs", "Cargo.toml"] {
         println!("cargo:rerun-if-changed=../servin-init/{watched}");
     }
-    link::without_libc();
+    link::without_libc(link::Program::Whole);
 
     let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
     let target = variable("TARGET");
@@ -68,15 +68,19 @@ fn main() {
 
     // A folder of its own: the outer cargo holds the lock of the usual one.
     let folder = PathBuf::from(variable("OUT_DIR")).join("init");
-    let mut cargo = Command::new(variable("CARGO"));
-    if env::var_os("CARGO_CFG_FUZZING").is_some() {
-        // The counters of a fuzzer's build need a runtime, which PID 1 has not.
-        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    }
-    let status = cargo
+    // Whatever flags servin-run is built with, PID 1 is as small as `cargo xtask build` makes it. The counters of a
+    // fuzzer's build need a runtime, which it has not.
+    let outer = match env::var_os("CARGO_CFG_FUZZING") {
+        Some(_) => String::new(),
+        None => env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default(),
+    };
+    let flags = format!("{outer}\u{1f}-Crelocation-model=static\u{1f}-Cjump-tables=no");
+    let status = Command::new(variable("CARGO"))
         .args(["build", "--release", "--package", "servin-init", "--bin", "servin-init", "--target", &target])
         .arg("--target-dir")
         .arg(&folder)
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.trim_start_matches('\u{1f}'))
         // Set while clippy checks this crate; the inner build is an ordinary one.
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTC_WRAPPER")

@@ -2,15 +2,43 @@
 
 use std::{env, fs, path::PathBuf};
 
-/// Drops what only unwinders and debuggers read; `INSERT` keeps the linker's own script otherwise.
-const SCRIPT: &str = "SECTIONS\n{\n  /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.comment) *(.note.gnu.property) *(.gcc_except_table) *(.ARM.exidx*) *(.ARM.extab*) }\n}\nINSERT BEFORE .text;\n";
+/// What only unwinders and debuggers read.
+const DISCARD: &str = "/DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.comment) *(.note.gnu.property) \
+    *(.gcc_except_table .gcc_except_table.*) *(.ARM.exidx*) *(.ARM.extab*) }";
+
+/// Everything in one segment, for a program without variables.
+const ONE_SEGMENT: &str = "
+PHDRS { all PT_LOAD FILEHDR PHDRS FLAGS(5); stack PT_GNU_STACK FLAGS(6); }
+SECTIONS
+{
+  . = 0x200000 + SIZEOF_HEADERS;
+  .text : { *(.rodata .rodata.*) *(.data.rel.ro .data.rel.ro.*) *(.got) *(.text .text.*) } :all
+  .data : { *(.data .data.*) *(.sdata .sdata.*) }
+  .bss : { *(.bss .bss.*) *(.sbss .sbss.*) *(COMMON) }
+  ASSERT(SIZEOF(.data) + SIZEOF(.bss) == 0, \"a variable, which would have to be written to\")
+";
+
+/// The programs that are linked here.
+#[allow(dead_code)]
+pub enum Program {
+    /// With variables.
+    Whole,
+    /// Without any, and so small that a segment more or less counts.
+    Small,
+}
 
 /// Prints the arguments that link this crate's binaries, and only them, without libc and start files.
-pub fn without_libc() {
+pub fn without_libc(program: Program) {
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let script = out.join("link.ld");
-    fs::write(&script, SCRIPT).expect("write the linker script");
+    let release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    let text = match program {
+        Program::Small if release => format!("{ONE_SEGMENT}  {DISCARD}\n}}\n"),
+        // `INSERT` keeps the linker's own script otherwise.
+        _ => format!("SECTIONS\n{{\n  {DISCARD}\n}}\nINSERT BEFORE .text;\n"),
+    };
+    fs::write(&script, text).expect("write the linker script");
 
     // A compiler driver wants `-Wl,` before what is meant for the linker; a bare linker must not see it.
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -28,6 +56,11 @@ pub fn without_libc() {
     }
     for a in ["-z,norelro", "-z,noseparate-code"] {
         a.split(',').for_each(linker_arg);
+    }
+    if release {
+        // Functions that came out alike become one; debuggers, which would be confused, have nothing to read here.
+        linker_arg("--icf=all");
+        "-z,nosectionheader".split(',').for_each(linker_arg);
     }
     // Constants and code in one segment: a program header and its padding less.
     linker_arg("--no-rosegment");

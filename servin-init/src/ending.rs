@@ -52,7 +52,7 @@ impl Ending {
     pub fn follow(&mut self, options: &Options, child: &Child) {
         if self.stage == Stage::Killed {
             signal_all(KILL, child);
-        } else if self.stage == Stage::NotBegun && child.pid().is_none() && options.grace.is_some() {
+        } else if self.stage == Stage::NotBegun && child.pid.is_none() && options.grace.is_some() {
             self.advance(TERM, options, child);
         }
     }
@@ -61,6 +61,6 @@ impl Ending {
     /// kernel kills them with it (pid_namespaces(7)).
     pub fn is_over(&self, options: &Options, child: &Child) -> bool {
         let waited = options.grace.is_none() || child.none_left;
-        child.pid().is_none() && waited || self.stage == Stage::GivenUp
+        child.pid.is_none() && waited || self.stage == Stage::GivenUp
     }
 }

@@ -3,22 +3,18 @@
 use crate::message;
 use rustix::io::Errno;
 
-const TEXTS: [(Errno, &str); 7] = [
-    (Errno::NOENT, "no such file or directory"),
-    (Errno::NOEXEC, "exec format error (no program for this machine, and no #! line)"),
-    (Errno::AGAIN, "resource temporarily unavailable"),
-    (Errno::NOMEM, "cannot allocate memory"),
-    (Errno::ACCESS, "permission denied"),
-    (Errno::NOTDIR, "not a directory"),
-    (Errno::TXTBSY, "text file busy"),
-];
-
 /// Ends a message with what `error` means, its number where there are no words for it.
 pub fn describe(error: Errno) {
-    match TEXTS.iter().find(|(known, _)| *known == error) {
-        Some((_, text)) => message::text(text),
-        None => message::number(error.raw_os_error() as u32),
-    }
+    message::text(match error {
+        Errno::NOENT => "no such file or directory",
+        Errno::NOEXEC => "exec format error (no program for this machine, and no #! line)",
+        Errno::AGAIN => "resource temporarily unavailable",
+        Errno::NOMEM => "cannot allocate memory",
+        Errno::ACCESS => "permission denied",
+        Errno::NOTDIR => "not a directory",
+        Errno::TXTBSY => "text file busy",
+        other => return message::number(other.raw_os_error() as u32),
+    });
 }
 
 /// A whole message: that `step` failed.

@@ -21,34 +21,32 @@ const NOT_EXECUTABLE: i32 = 126;
 /// Where to look without PATH, as in Docker; the kernel starts an initramfs without one.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Executes `program`, the command line of which its name is the first string. Returns the exit code on failure,
+/// Executes `program`, the command line of which its name is the first string, found along `search`. Returns the exit code on failure,
 /// everything having been said.
-pub fn execute(program: &Strings, environment: &Strings) -> i32 {
+pub fn execute(program: &Strings, environment: &Strings, search: Option<&[u8]>) -> i32 {
     let file = program.clone().next().unwrap_or_default();
     let name = file.to_bytes();
     if split(name, b'/').1.is_some() {
         return report(file, process::execute(file, program, environment));
     }
-    let search = environment.clone().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
     let mut left = Some(search.unwrap_or(DEFAULT_PATH)).filter(|_| !name.is_empty());
-    let mut path = Path::new();
+    let mut path = Path::default();
     let mut denied = None;
     while let Some((directory, rest)) = left.map(|left| split(left, b':')) {
         left = rest;
-        if !path.join(directory, name) {
+        let Some(path) = path.join(directory, name) else {
             continue;
-        }
-        match process::execute(path.as_c_str(), program, environment) {
+        };
+        match process::execute(path, program, environment) {
             Errno::ACCESS => denied = denied.or(Some(directory)),
             // As bash, and unlike execvpe, a file that is there and yet "does not exist" is taken for the one that was
             // meant: it lacks its interpreter.
-            _ if access(path.as_c_str(), Access::EXISTS).is_err() => {}
-            error => return report(path.as_c_str(), error),
+            _ if access(path, Access::EXISTS).is_err() => {}
+            error => return report(path, error),
         }
     }
-    if let Some(directory) = denied {
-        path.join(directory, name);
-        return report(path.as_c_str(), Errno::ACCESS);
+    if let Some(path) = denied.and_then(|directory| path.join(directory, name)) {
+        return report(path, Errno::ACCESS);
     }
     message::about("exec: ", name, ": executable file not found in $PATH\n");
     NOT_FOUND
@@ -57,9 +55,11 @@ pub fn execute(program: &Strings, environment: &Strings) -> i32 {
 fn report(path: &CStr, error: Errno) -> i32 {
     message::about("exec: ", path.to_bytes(), ": ");
     errors::describe(error);
-    let mut interpreter = Path::new();
-    if error == Errno::NOENT && interpreter::missing(path, &mut interpreter) {
-        let name = interpreter.as_c_str().to_bytes();
+    let mut interpreter = Path::default();
+    if error == Errno::NOENT
+        && let Some(interpreter) = interpreter::missing(path, &mut interpreter)
+    {
+        let name = interpreter.to_bytes();
         message::text(": its interpreter ");
         message::quoted(name);
         message::text(" is missing");

@@ -1,10 +1,10 @@
 //! Finds out why execve(2) does not find a file that is there: its interpreter is missing, the one that a script
 //! names after `#!` or that an ELF file names in PT_INTERP (elf(5)).
 
+use crate::sys::descriptor::File;
 use crate::sys::path::Path;
 use core::ffi::CStr;
-use rustix::fs::{Access, Mode, OFlags, access, open};
-use rustix::io::read;
+use rustix::fs::{Access, access};
 
 /// How much of a file is looked at. The kernel reads less of a `#!` line (BINPRM_BUF_SIZE, 256), and linkers put
 /// the program headers and the interpreter's name at the very beginning, before all code.
@@ -13,36 +13,35 @@ const LENGTH: usize = 1024;
 /// How often a script's interpreter may be a script (`exec_binprm` in fs/exec.c).
 const DEPTH: usize = 5;
 
-/// Sets `interpreter` to the first in the chain of interpreters of `program` that does not exist, if there is one.
-pub fn missing(program: &CStr, interpreter: &mut Path) -> bool {
+/// The first in the chain of interpreters of `program` that does not exist, if there is one; `path` is the room for it.
+pub fn missing<'a>(program: &CStr, path: &'a mut Path) -> Option<&'a CStr> {
     let mut start = [0; LENGTH];
-    let mut named = named_by(program, &mut start);
+    let mut name = named_by(program, &mut start)?;
     for _ in 0..DEPTH {
-        match named {
-            Some(name) if interpreter.join(b"", name) => {}
-            _ => return false,
+        let interpreter = path.join(b"", name)?;
+        if access(interpreter, Access::EXISTS).is_err() {
+            return path.join(b"", name);
         }
-        if access(interpreter.as_c_str(), Access::EXISTS).is_err() {
-            return true;
-        }
-        named = named_by(interpreter.as_c_str(), &mut start);
+        name = named_by(interpreter, &mut start)?;
     }
-    false
+    None
 }
 
 /// The interpreter that `program` names, whose start is read into `start`.
 fn named_by<'a>(program: &CStr, start: &'a mut [u8; LENGTH]) -> Option<&'a [u8]> {
-    let file = open(program, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()?;
-    let length = read(&file, &mut *start).ok()?;
-    let start = &start[..length];
-    let name = match start {
-        [b'#', b'!', line @ ..] => {
-            let blanks = line.iter().position(|c| !matches!(c, b' ' | b'\t'))?;
-            &line[blanks..]
+    // What the file is too short to fill ends as strings do.
+    *start = [0; LENGTH];
+    File::open(program)?.read(start);
+    let mut name = match start {
+        [b'#', b'!', line @ ..] => line,
+        _ if *start.first_chunk()? == *b"\x7fELF" && start[4] == CLASS => {
+            start.get(elf_interpreter(start)?..)?
         }
-        [0x7f, b'E', b'L', b'F', CLASS, ..] => start.get(elf_interpreter(start)?..)?,
         _ => return None,
     };
+    while let [b' ' | b'\t', rest @ ..] = name {
+        name = rest;
+    }
     let end = name.iter().position(|c| matches!(c, b' ' | b'\t' | b'\n' | b'\0')).unwrap_or(name.len());
     (end > 0).then_some(&name[..end])
 }
@@ -83,9 +82,8 @@ mod tests {
 
     fn missing_of(name: &str, content: &[u8]) -> Option<String> {
         let path = file(name, content);
-        let mut interpreter = Path::new();
-        let found = missing(&path, &mut interpreter);
-        let found = found.then(|| interpreter.as_c_str().to_string_lossy().into_owned());
+        let mut interpreter = Path::default();
+        let found = missing(&path, &mut interpreter).map(|found| found.to_string_lossy().into_owned());
         std::fs::remove_file(PathBuf::from(path.into_string().expect("UTF-8"))).expect("remove it");
         found
     }

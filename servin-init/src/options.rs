@@ -4,9 +4,9 @@ use crate::message;
 use crate::signals::{self, Signal, number};
 use crate::sys::clock::{Nanoseconds, SECOND};
 use crate::sys::descriptor::OUTPUT;
+use crate::sys::process::NAME;
 use crate::sys::start::{Arguments, Strings};
 use core::ffi::CStr;
-use heapless::Vec;
 
 /// The exit code for a command line that makes no sense, as tini's.
 const WRONG_USAGE: i32 = 1;
@@ -15,14 +15,14 @@ pub const OWN_FAILURE: i32 = 125;
 
 const USAGE: &str = "\
 Usage: servin-init [OPTIONS] [--] PROGRAM [ARGUMENTS]
-  -s, --subreaper      adopt orphans without being PID 1
-  -g                   signal PROGRAM's process group
-  -t, --grace SECONDS  at TERM or PROGRAM's end: TERM to all, then KILL
-  -r, --rewrite A:B    forward signal A as B, or drop it if B is 0
-  -e CODE              end with 0 for CODE
-  -p SIGNAL            get SIGNAL when the parent ends
-  -w, -v               warn of reaped orphans; say more
-  -h, -l, -V           help, licence, version
+  -s, --subreaper\tadopt orphans without being PID 1
+  -g\t\t\tsignal PROGRAM's process group
+  -t, --grace SECONDS\tat TERM or PROGRAM's end: TERM to all, then KILL
+  -r, --rewrite A:B\tforward signal A as B, or drop it if B is 0
+  -e CODE\t\tend with 0 for CODE
+  -p SIGNAL\t\tget SIGNAL when the parent ends
+  -w, -v\t\twarn of reaped orphans; say more
+  -h, -l, -V\t\thelp, licence, version
 Exit codes: PROGRAM's, 128+N for signal N, 127 not found, 126 not executable,
 125 own failure, 1 wrong usage
 ";
@@ -46,23 +46,48 @@ pub struct Options {
     pub parent_death: Option<Signal>,
     /// How long everything has between TERM and KILL.
     pub grace: Option<Nanoseconds>,
-    /// Each as what it is forwarded, the first pair that fits.
-    rewritten: Vec<(Signal, Signal), 64>,
-    /// One bit an exit code.
-    remapped: [u64; 4],
+    rewritten: EachByte<Rewriting>,
+    /// PATH, the first one.
+    pub search: Option<&'static [u8]>,
+    /// The exit codes that stand for 0.
+    remapped: EachByte<bool>,
 }
 
-/// The words that stand for a letter.
-const WORDS: [(&[u8], u8); 5] =
-    [(b"subreaper", b's'), (b"grace", b't'), (b"rewrite", b'r'), (b"help", b'h'), (b"version", b'V')];
+/// A value for everything that a byte can be, so that nothing has to be searched or to be checked.
+#[derive(Debug, PartialEq)]
+struct EachByte<T>([T; 256]);
 
-const VARIABLES: [(&[u8], u8); 3] =
-    [(b"TINI_SUBREAPER", b's'), (b"TINI_KILL_PROCESS_GROUP", b'g'), (b"TINI_VERBOSITY", VERBOSITY)];
-/// No argument holds a NUL, so that this one is a variable's alone.
+impl<T: Copy + Default> Default for EachByte<T> {
+    fn default() -> Self {
+        EachByte([T::default(); 256])
+    }
+}
+
+/// As what a signal is forwarded: another one, or one of these two.
+type Rewriting = u8;
+const AS_IT_IS: Rewriting = 0;
+const DROPPED: Rewriting = 255;
+
+/// The words that stand for a letter, each behind its own.
+const WORDS: &[u8] = b"ssubreaper tgrace rrewrite hhelp Vversion";
+
+/// The variables that do. No argument holds a NUL, so that this letter is a variable's alone.
+const VARIABLES: &[u8] = b"sTINI_SUBREAPER gTINI_KILL_PROCESS_GROUP \0TINI_VERBOSITY /PATH";
 const VERBOSITY: u8 = b'\0';
+/// This one is no option.
+const SEARCH: u8 = b'/';
 
-fn find(table: &[(&[u8], u8)], name: &[u8]) -> Option<u8> {
-    table.iter().find(|row| row.0 == name).map(|row| row.1)
+/// The byte that stands for `name`, in a table of names that each follow theirs, with a blank in between.
+pub fn find(table: &'static [u8], name: &[u8]) -> Option<&'static [u8; 1]> {
+    let mut left = Some(table);
+    while let Some(table) = left {
+        let (row, rest) = split(table, b' ');
+        match row.split_first_chunk() {
+            Some((letter, word)) if word == name => return Some(letter),
+            _ => left = rest,
+        }
+    }
+    None
 }
 
 /// Why nothing is to be run: what to print, or, without the line's end, what is wrong with the current argument.
@@ -74,7 +99,7 @@ const WRONG: Stop = "not a valid value: ";
 impl Options {
     /// Reads the options of this process. Err is the exit code, everything having been said.
     pub fn read(&mut self, arguments: Arguments) -> Result<(), i32> {
-        let mut line = Line { strings: arguments.iter(), position: 0, current: c"" };
+        let mut line = Line { strings: arguments.from(1), position: 1, current: NAME };
         let Err(stop) = self.parse(&mut line, arguments.environment()) else {
             return Ok(());
         };
@@ -88,95 +113,98 @@ impl Options {
 
     /// As what `signal` is forwarded, 0 for not at all.
     pub fn rewrite(&self, signal: Signal) -> Signal {
-        self.rewritten.iter().find(|pair| pair.0 == signal).map_or(signal, |pair| pair.1)
+        match self.rewritten.0[usize::from(signal)] {
+            AS_IT_IS => signal,
+            DROPPED => 0,
+            other => other,
+        }
     }
 
     /// The exit code that PROGRAM's stands for.
     pub fn remap(&self, code: u8) -> u8 {
-        let bit = self.remapped[usize::from(code / 64)] >> (code % 64) & 1;
-        if bit == 1 { 0 } else { code }
+        if self.remapped.0[usize::from(code)] { 0 } else { code }
     }
 
     /// Options end at `--` or at the first argument that is none. Letters combine (`-sg`); a value may follow its
     /// letter directly (`-e143`) or its word after a `=`, or be the next argument.
+    #[inline(never)]
     fn parse(&mut self, line: &mut Line, environment: Strings) -> Result<(), Stop> {
-        line.next()?;
-        let mut letters: &[u8] = b"";
+        let mut dashes = false;
         loop {
-            let mut value = None;
-            let letter = match letters.split_first() {
-                Some((letter, rest)) => {
-                    letters = rest;
-                    *letter
-                }
-                None => match line.next()? {
-                    b"--" => {
-                        line.next()?;
-                        break;
+            let (mut letters, attached) = match line.next().ok_or(MISSING)? {
+                [b'-', rest @ ..] if !rest.is_empty() && !dashes => match rest {
+                    b"-" => {
+                        dashes = true;
+                        continue;
                     }
-                    [b'-', b'-', option @ ..] => {
-                        let (word, attached) = split(option, b'=');
-                        value = attached;
-                        find(&WORDS, word).ok_or(UNKNOWN)?
+                    [b'-', option @ ..] => {
+                        let (word, value) = split(option, b'=');
+                        (find(WORDS, word).ok_or(UNKNOWN)?.as_slice(), value)
                     }
-                    [b'-', first, rest @ ..] => {
-                        letters = rest;
-                        *first
-                    }
-                    _ => break,
+                    letters => (letters, None),
                 },
+                _ => break,
             };
-            if matches!(letter, b'e' | b'p' | b'r' | b't') {
-                let attached = value.or((!letters.is_empty()).then_some(letters));
-                letters = b"";
-                self.set(letter, attached.map_or_else(|| line.next(), Ok)?)?;
-            } else if value.is_some() {
-                return Err(WRONG);
-            } else {
-                self.set(letter, b"")?;
+            while let [letter, rest @ ..] = letters {
+                letters = rest;
+                let mut value = attached;
+                if !matches!(letter, b'e' | b'p' | b'r' | b't') {
+                    if value.is_some() {
+                        return Err(WRONG);
+                    }
+                    value = Some(b"");
+                } else if !rest.is_empty() {
+                    value = Some(rest);
+                    letters = b"";
+                }
+                self.set(*letter, value.or_else(|| line.next()).ok_or(MISSING)?)?;
             }
         }
         self.program = line.position - 1;
         // The environment comes last, as with tini: TINI_VERBOSITY stands against any number of `-v`.
         for variable in environment {
-            if let (name, Some(value)) = split(variable.to_bytes(), b'=')
-                && let Some(letter) = find(&VARIABLES, name)
-            {
-                line.current = variable;
-                self.set(letter, value)?;
+            let (name, Some(value)) = split(variable.to_bytes(), b'=') else { continue };
+            match find(VARIABLES, name) {
+                Some([SEARCH]) => drop(self.search.get_or_insert(value)),
+                Some([letter]) => {
+                    line.current = variable;
+                    self.set(*letter, value)?;
+                }
+                None => {}
             }
         }
         Ok(())
     }
 
     fn set(&mut self, letter: u8, value: &[u8]) -> Result<(), Stop> {
-        let number = |limit| number(value, limit).ok_or(WRONG);
-        match letter {
-            b's' => self.subreaper = true,
-            b'g' => self.group = true,
-            b'w' => self.warn_on_reap = true,
-            b'v' => self.verbosity = self.verbosity.saturating_add(1),
-            VERBOSITY => self.verbosity = number(i32::MAX as u32)? as i32 - 1,
-            b'e' => {
-                let code = number(255)?;
-                self.remapped[code as usize / 64] |= 1 << (code % 64);
-            }
-            b'p' => self.parent_death = Some(signals::parse(value).ok_or(WRONG)?),
-            b't' => self.grace = Some(u64::from(number(i32::MAX as u32)?) * SECOND),
-            b'r' => self.set_rewriting(value).ok_or(WRONG)?,
-            b'h' => return Err(USAGE),
-            b'l' => return Err(LICENCE),
-            b'V' => return Err(VERSION),
+        match (letter, number(value, i32::MAX as u32)) {
+            (b's', _) => self.subreaper = true,
+            (b'g', _) => self.group = true,
+            (b'w', _) => self.warn_on_reap = true,
+            (b'v', _) => self.verbosity = self.verbosity.saturating_add(1),
+            (VERBOSITY, Some(number)) => self.verbosity = number as i32 - 1,
+            (b'e', Some(code @ ..256)) => self.remapped.0[code as usize] = true,
+            (b'p', _) => self.parent_death = Some(signals::parse(value).ok_or(WRONG)?),
+            (b't', Some(seconds)) => self.grace = Some(u64::from(seconds) * SECOND),
+            (b'r', _) => self.set_rewriting(value).ok_or(WRONG)?,
+            (b'h', _) => return Err(USAGE),
+            (b'l', _) => return Err(LICENCE),
+            (b'V', _) => return Err(VERSION),
+            (VERBOSITY | b'e' | b't', _) => return Err(WRONG),
             _ => return Err(UNKNOWN),
         }
         Ok(())
     }
 
-    /// `A:B`, where B may be 0.
+    /// `A:B`, where B may be 0. The first to name A is the one that holds.
     fn set_rewriting(&mut self, pair: &[u8]) -> Option<()> {
         let (from, to) = split(pair, b':');
-        let to = if to? == b"0" { 0 } else { signals::parse(to?)? };
-        self.rewritten.push((signals::parse(from)?, to)).ok()
+        let to = if to? == b"0" { DROPPED } else { signals::parse(to?)? };
+        let rewriting = &mut self.rewritten.0[usize::from(signals::parse(from)?)];
+        if *rewriting == AS_IT_IS {
+            *rewriting = to;
+        }
+        Some(())
     }
 }
 
@@ -188,19 +216,22 @@ struct Line {
 }
 
 impl Line {
-    fn next(&mut self) -> Result<&'static [u8], Stop> {
-        self.current = self.strings.next().ok_or(MISSING)?;
+    fn next(&mut self) -> Option<&'static [u8]> {
+        self.current = self.strings.next()?;
         self.position += 1;
-        Ok(self.current.to_bytes())
+        Some(self.current.to_bytes())
     }
 }
 
 /// The part of `text` before the first `separator`, and after it if there is one.
 pub fn split(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
-    for (position, byte) in text.iter().enumerate() {
+    let mut after = text;
+    while let [byte, rest @ ..] = after {
         if *byte == separator {
-            return (&text[..position], Some(&text[position + 1..]));
+            // Always there; said so that no slicing can panic, which would bring all that panics need.
+            return (text.get(..text.len() - after.len()).unwrap_or(text), Some(rest));
         }
+        after = rest;
     }
     (text, None)
 }

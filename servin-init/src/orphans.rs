@@ -5,9 +5,9 @@ use crate::errors::report;
 use crate::message;
 use crate::options::{OWN_FAILURE, Options};
 use crate::signals::Signal;
+use crate::sys::descriptor::File;
 use crate::sys::process;
 use crate::sys::signal::{Target, send};
-use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, getpid};
 
 /// Sees to it that orphans come here, as far as the options ask for it. Err is the exit code, everything having been said.
@@ -39,17 +39,17 @@ pub fn signal_all(signal: Signal, program: &Child) {
         last_group = group;
     });
     // Without /proc there is still the program.
-    if let (None, Some(program)) = (listed, program.pid()) {
+    if let (None, Some(program)) = (listed, program.pid) {
         send(Target::Group(program), signal);
     }
 }
 
 /// Reads the children's numbers (proc_tid_children(5)); None where there is no such file.
 fn for_each_child(mut visit: impl FnMut(Pid)) -> Option<()> {
-    let list = open(c"/proc/thread-self/children", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let list = File::open(c"/proc/thread-self/children")?;
     let mut number = 0;
     let mut byte = [b' '];
-    while rustix::io::read(&list, &mut byte).ok()? == 1 {
+    while list.read(&mut byte) == 1 {
         match byte[0].wrapping_sub(b'0') {
             digit @ 0..=9 => number = number * 10 + i32::from(digit),
             _ => Pid::from_raw(core::mem::take(&mut number)).into_iter().for_each(&mut visit),

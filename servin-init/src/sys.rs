@@ -9,3 +9,4 @@ pub mod process;
 pub mod signal;
 pub mod start;
 pub mod syscall;
+pub mod terminal;

@@ -4,16 +4,17 @@
 //! Servin-init stays in the session's other group, as a shell would: so the program's group is not an orphaned
 //! one, which could not be stopped. All calls come with SIGTTOU blocked, and so work from the background too.
 
-use crate::sys::descriptor::{ERROR, INPUT, OUTPUT};
+use crate::sys::descriptor::{INPUT, standard};
 use crate::sys::process::group_of;
+use crate::sys::terminal::{acquire, foreground, set_foreground};
 use rustix::fd::BorrowedFd;
-use rustix::io::Errno;
-use rustix::process::{Pid, ioctl_tiocsctty, setsid};
-use rustix::termios::{isatty, tcgetpgrp, tcsetpgrp};
+use rustix::process::{Pid, setsid};
+use rustix::termios::isatty;
 
-/// The terminal of this session, if it has one and we know where.
+/// The terminal of this session, if it has one and we know where: else this is no terminal, or not ours, and says so
+/// whenever it is asked.
 pub struct Terminal {
-    device: Option<BorrowedFd<'static>>,
+    device: BorrowedFd<'static>,
     /// Servin-init's own group. None is one outside the PID namespace, which can be recognised but not be put
     /// into the foreground.
     home: Option<Pid>,
@@ -24,13 +25,12 @@ impl Terminal {
     /// an initramfs gets the console as a mere descriptor, and a container may get its terminal so. (A process that
     /// leads a session, or a group, cannot begin another, which is no harm.)
     pub fn find() -> Terminal {
-        let known = [INPUT, OUTPUT, ERROR].into_iter().find(|stream| foreground(*stream).is_ok());
-        let acquire = || {
+        let known = (0..3).map(standard).find(|stream| foreground(*stream).is_some());
+        if known.is_none() && isatty(INPUT) {
             let _ = setsid();
-            ioctl_tiocsctty(INPUT).is_ok()
-        };
-        let device = known.or_else(|| (isatty(INPUT) && acquire()).then_some(INPUT));
-        Terminal { device, home: group_of(None) }
+            acquire(INPUT);
+        }
+        Terminal { device: known.unwrap_or(INPUT), home: group_of(None) }
     }
 
     /// Puts `group` into the foreground, if this is where servin-init is: one that was started in the
@@ -45,19 +45,10 @@ impl Terminal {
     }
 
     fn hand_over(&self, from: Option<Pid>, to: Option<Pid>) {
-        if let (Some(terminal), Some(to)) = (self.device, to)
-            && foreground(terminal) == Ok(from)
+        if let Some(to) = to
+            && foreground(self.device) == Some(from)
         {
-            let _ = tcsetpgrp(terminal, to);
+            set_foreground(self.device, to);
         }
-    }
-}
-
-/// The foreground group, None for one outside the PID namespace (which rustix reports as an error). Only the controlling
-/// terminal tells it (ioctl_tty(2), TIOCGPGRP).
-fn foreground(terminal: BorrowedFd<'_>) -> Result<Option<Pid>, Errno> {
-    match tcgetpgrp(terminal) {
-        Err(Errno::OPNOTSUPP) => Ok(None),
-        group => group.map(Some),
     }
 }

@@ -7,7 +7,7 @@
 use servin_init::sys::process;
 use servin_run::sys::allocator::Allocator;
 
-servin_init::start!(servin_run::cli::main);
+servin_init::start!(servin_run::cli::main, rustix::param::init);
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator::new();

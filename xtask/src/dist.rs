@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::build::PRODUCTS;
 use crate::elf::{self, Elf};
-use crate::{Result, command, debian, workspace};
+use crate::{Result, build, command, debian, workspace};
 
 /// A target of the distribution.
 pub struct Target {
@@ -47,7 +47,7 @@ pub fn command(arguments: &[String]) -> Result {
     }
     for target in &wanted {
         let begin = Instant::now();
-        build(target)?;
+        build_for(target)?;
         for product in PRODUCTS {
             println!("{}", inspect(target, &folder(target).join(product))?);
         }
@@ -64,7 +64,7 @@ fn folder(target: &Target) -> PathBuf {
     workspace::dist().join(target.name)
 }
 
-fn build(target: &Target) -> Result {
+fn build_for(target: &Target) -> Result {
     // A folder of its own: what the other compiler leaves must not make the host's builds start anew.
     let target_dir = workspace::target().join("musl");
     for product in PRODUCTS {
@@ -72,7 +72,7 @@ fn build(target: &Target) -> Result {
         cargo.args(["build", "--release", "--package", product, "--target", target.name]);
         cargo.arg("--target-dir").arg(&target_dir);
         // By the environment, because servin-run's build script runs a cargo of its own for servin-init.
-        cargo.env("RUSTFLAGS", format!("-Clinker={} {RUSTFLAGS}", linker()?.display()));
+        cargo.env("RUSTFLAGS", format!("-Clinker={} {RUSTFLAGS} {}", linker()?.display(), build::RUSTFLAGS));
         cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
         if !sysroot()?.join("lib/rustlib").join(target.name).join("lib").is_dir() {
             if !is_new_enough() {

@@ -4,8 +4,7 @@ type Read = (Result<Options, Stop>, String);
 
 /// What was read, and the argument that the reading ended at.
 fn read(arguments: &[&'static CStr], environment: &[&'static CStr]) -> Read {
-    let arguments: std::vec::Vec<_> = [c"servin-init"].iter().chain(arguments).copied().collect();
-    let mut line = Line { strings: Strings::leak(&arguments), position: 0, current: c"" };
+    let mut line = Line { strings: Strings::leak(arguments), position: 1, current: NAME };
     let mut options = Options::default();
     let read = options.parse(&mut line, Strings::leak(environment));
     (read.map(|()| options), line.current.to_string_lossy().into_owned())
@@ -54,7 +53,7 @@ fn letters_combine_as_with_tini() {
 #[test]
 fn only_the_named_exit_codes_are_remapped() {
     let read = options(&[c"-e", c"0", c"-e", c"64", c"-e", c"255", c"sh"]);
-    let zero: std::vec::Vec<u8> = (0..=255).filter(|code| read.remap(*code) == 0).collect();
+    let zero: Vec<u8> = (0..=255).filter(|code| read.remap(*code) == 0).collect();
     assert_eq!(zero, [0, 64, 255]);
 }
 

@@ -3,8 +3,8 @@ use linux_raw_sys::general as kernel;
 
 #[test]
 fn every_name_leads_to_its_number_with_and_without_sig_in_both_cases() {
-    for (row, name) in NAMES.iter().enumerate() {
-        let name = std::str::from_utf8(name).expect("ASCII").trim_end_matches('\0');
+    for (row, name) in NAMES.split(|byte| *byte == b' ').enumerate() {
+        let name = std::str::from_utf8(&name[1..]).expect("ASCII");
         let number = row as Signal + 1;
         for spelling in [name.to_owned(), name.to_lowercase(), format!("SIG{name}"), number.to_string()] {
             assert_eq!(parse(spelling.as_bytes()), Some(number), "{spelling}");

@@ -22,25 +22,24 @@ const SET_SIZE: usize = size_of::<Set>();
 /// Room for the kernel's struct sigaction on every architecture (two to three words and a set). It is only
 /// ever all zero, the default action, or what the kernel filled in, so its fields need no names.
 type Action = [usize; 5];
-static DEFAULT: Action = [0; 5];
+const DEFAULT: Action = [0; 5];
 
 /// What was changed when all signals were held, for the child to change back.
+#[derive(Default)]
 pub struct Held {
     mask: Set,
     on_child: Action,
 }
 
 /// Blocks every signal and makes sure that ended children are reported.
-pub fn hold_all() -> Held {
-    let mut held = Held { mask: 0, on_child: DEFAULT };
+pub fn hold_all(held: &mut Held) {
     set_mask(EVERY, Some(&mut held.mask));
+    held.on_child = DEFAULT;
+    let on_child = &raw mut held.on_child;
     // A parent that ignores SIGCHLD hands that down, and the kernel would then reap our children itself
     // and throw their exit codes away (wait(2), notes).
-    // SAFETY: the new action is the default one, and the old one fits.
-    let _ = unsafe {
-        crate::syscall!(__NR_rt_sigaction, SIGCHLD, &raw const DEFAULT, &raw mut held.on_child, SET_SIZE)
-    };
-    held
+    // SAFETY: the kernel has read the new action, the default one, before it writes the old one, which fits.
+    let _ = unsafe { crate::syscall!(__NR_rt_sigaction, SIGCHLD, on_child, on_child, SET_SIZE) };
 }
 
 impl Held {

@@ -41,6 +41,12 @@ impl Arguments {
         Strings(self.argv)
     }
 
+    /// The arguments from number `first` on, none if there are not as many.
+    pub fn from(self, first: usize) -> Strings {
+        // SAFETY: the null that ends argv is its last element.
+        Strings(unsafe { self.argv.add(first.min(self.argc)) })
+    }
+
     /// The environment's `KEY=VALUE` strings.
     pub fn environment(self) -> Strings {
         Strings(self.envp())
@@ -83,10 +89,11 @@ impl Iterator for Strings {
     }
 }
 
-/// Makes `$main: fn(Arguments) -> i32` the program: defines `_start` and the symbols that the compiler expects.
+/// Makes `$main: fn(Arguments) -> i32` the program: defines `_start` and the symbols that the compiler expects. What
+/// rustix asks of the kernel's auxiliary vector is there if `$prepare` is `rustix::param::init`.
 #[macro_export]
 macro_rules! start {
-    ($main:path) => {
+    ($main:path $(, $prepare:path)?) => {
         #[cfg(target_arch = "x86_64")]
         core::arch::global_asm!(include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -115,7 +122,7 @@ macro_rules! start {
             // SAFETY: `_start` hands over the stack pointer untouched.
             let arguments = unsafe { $crate::sys::start::Arguments::from_stack(stack) };
             // SAFETY: this is the environment block that the kernel set up, and no rustix call came before.
-            unsafe { rustix::param::init(arguments.envp().cast_mut().cast()) };
+            $(unsafe { $prepare(arguments.envp().cast_mut().cast()) };)?
             let main: fn($crate::sys::start::Arguments) -> i32 = $main;
             $crate::sys::process::exit(main(arguments))
         }

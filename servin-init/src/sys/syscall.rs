@@ -6,7 +6,7 @@
 #[cfg_attr(target_arch = "arm", path = "syscall/arm.rs")]
 mod arch;
 
-pub use arch::syscall6;
+pub use arch::{syscall3, syscall6};
 
 use rustix::io::Errno;
 
@@ -24,6 +24,8 @@ pub fn check(returned: usize) -> Result<usize, Errno> {
 
 /// Makes a system call with up to six arguments, each cast to a machine word, and checks its result.
 ///
+/// Arguments that are not named are 0 up to the third, and unspecified beyond it where there are no more than three.
+///
 /// The caller stands for the call's contract (pointers live and of the right type), so it must be used
 /// inside `unsafe`.
 #[macro_export]
@@ -31,18 +33,19 @@ macro_rules! syscall {
     ($number:expr $(, $argument:expr)* $(,)?) => {
         $crate::sys::syscall::check($crate::syscall!(@pad $number; $($argument as usize,)*))
     };
-    (@pad $n:expr;) => { $crate::syscall!(@call $n, 0, 0, 0, 0, 0, 0) };
-    (@pad $n:expr; $a:expr,) => { $crate::syscall!(@call $n, $a, 0, 0, 0, 0, 0) };
-    (@pad $n:expr; $a:expr, $b:expr,) => { $crate::syscall!(@call $n, $a, $b, 0, 0, 0, 0) };
-    (@pad $n:expr; $a:expr, $b:expr, $c:expr,) => { $crate::syscall!(@call $n, $a, $b, $c, 0, 0, 0) };
-    (@pad $n:expr; $a:expr, $b:expr, $c:expr, $d:expr,) => { $crate::syscall!(@call $n, $a, $b, $c, $d, 0, 0) };
+    (@pad $n:expr;) => { $crate::syscall!(@three $n, 0, 0, 0) };
+    (@pad $n:expr; $a:expr,) => { $crate::syscall!(@three $n, $a, 0, 0) };
+    (@pad $n:expr; $a:expr, $b:expr,) => { $crate::syscall!(@three $n, $a, $b, 0) };
+    (@pad $n:expr; $a:expr, $b:expr, $c:expr,) => { $crate::syscall!(@three $n, $a, $b, $c) };
+    (@pad $n:expr; $a:expr, $b:expr, $c:expr, $d:expr,) => { $crate::syscall!(@six $n, $a, $b, $c, $d, 0, 0) };
     (@pad $n:expr; $a:expr, $b:expr, $c:expr, $d:expr, $e:expr,) => {
-        $crate::syscall!(@call $n, $a, $b, $c, $d, $e, 0)
+        $crate::syscall!(@six $n, $a, $b, $c, $d, $e, 0)
     };
     (@pad $n:expr; $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr,) => {
-        $crate::syscall!(@call $n, $a, $b, $c, $d, $e, $f)
+        $crate::syscall!(@six $n, $a, $b, $c, $d, $e, $f)
     };
-    (@call $($word:expr),*) => { $crate::sys::syscall::syscall6($($word as usize),*) };
+    (@three $($word:expr),*) => { $crate::sys::syscall::syscall3($($word as usize),*) };
+    (@six $($word:expr),*) => { $crate::sys::syscall::syscall6($($word as usize),*) };
 }
 
 #[cfg(test)]

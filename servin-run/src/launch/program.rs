@@ -98,13 +98,13 @@ fn explain(path: &CStr, errno: Errno) -> Error {
     let error = Error::os(format!("exec: \"{}\"", path.to_string_lossy()), errno).exit_code(code);
     match errno {
         Errno::NOENT => {
-            let mut interpreter = servin_init::sys::path::Path::new();
+            let mut interpreter = servin_init::sys::path::Path::default();
             match servin_init::interpreter::missing(path, &mut interpreter) {
-                true => error.hint(format!(
+                Some(interpreter) => error.hint(format!(
                     "its interpreter {} is missing in the container",
-                    interpreter.as_c_str().to_string_lossy()
+                    interpreter.to_string_lossy()
                 )),
-                false => error,
+                None => error,
             }
         }
         Errno::NOEXEC => error.hint("neither a program for this machine nor a script with #!"),

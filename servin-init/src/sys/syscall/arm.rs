@@ -14,3 +14,19 @@ pub unsafe fn syscall6(number: usize, a: usize, b: usize, c: usize, d: usize, e:
     }
     returned
 }
+
+/// As `syscall6`, for calls that take three arguments at most: what the other registers hold is nobody's business.
+///
+/// # Safety
+/// As that of `syscall6`.
+#[inline(always)]
+pub unsafe fn syscall3(number: usize, a: usize, b: usize, c: usize) -> usize {
+    let returned;
+    // SAFETY: r7 is restored before the block ends; otherwise only r0 and the scratch register change.
+    unsafe {
+        core::arch::asm!("mov {number}, r7", "mov r7, {number_in}", "svc 0", "mov r7, {number}",
+            number = out(reg) _, number_in = in(reg) number, inlateout("r0") a => returned, in("r1") b,
+            in("r2") c, options(nostack));
+    }
+    returned
+}
