@@ -13,7 +13,6 @@ pub mod process;
 pub mod schedule;
 mod steps;
 pub mod sysctl;
-mod unsupported;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -110,7 +109,6 @@ impl fmt::Display for Plan {
 /// Plans the configuration of a bundle at the absolute path `bundle`.
 pub fn plan(config: &spec::Config, bundle: &str, host: Host) -> Result<Plan> {
     version(&config.oci_version)?;
-    unsupported::refuse(config)?;
     let linux = config.linux.as_ref().ok_or_else(|| Error::new("linux is missing"))?;
     let process = config.process.as_ref().ok_or_else(|| Error::new("process is missing"))?;
     let namespaces = namespaces::plan(linux)?;

@@ -23,7 +23,9 @@ fn all_refused(table: &[Bad]) {
 const LATER: &[Bad] = &[
     // There is no such hardware, or no SELinux, where the tests run.
     ("/linux/intelRdt",                      || json!({ "closID": "guaranteed" }),                                      "resctrl"),
-    ("/linux/netDevices",                    || json!({ "eth0": { "name": "inside" } }),                                "netDevices"),
+    // There is no such interface, or there cannot be one.
+    ("/linux/netDevices",                    || json!({ "nosuch0": { "name": "inside" } }),                             "netDevices"),
+    ("/linux/netDevices",                    || json!({ "lo": { "name": "a/b" } }),                                     "netDevices"),
     ("/linux/mountLabel",                    || json!("system_u:object_r:svirt_sandbox_file_t:s0"),                     "mountLabel"),
 ];
 

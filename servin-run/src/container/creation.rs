@@ -17,6 +17,7 @@ use crate::cgroup::Made;
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::{self, Listener};
 use crate::launch::{self, Running, Watch};
+use crate::network::device;
 use crate::plan::Plan;
 use crate::spec::{Config, State};
 use crate::sys::signal::{self, SignalSet};
@@ -75,6 +76,7 @@ pub fn create(root: &Root, request: &Request, options: launch::Options) -> Resul
 }
 
 fn make(root: &Root, request: &Request, options: launch::Options) -> Result<Created> {
+    device::check(request.config)?;
     let (directory, lock) = root.create(request.id)?;
     let config = request.config;
     let rootfs = config.root.as_ref().map_or("", |root| root.path.as_str());
@@ -161,7 +163,8 @@ impl Creation<'_> {
 impl Watch for Creation<'_> {
     fn born(&mut self, pid: Pid) -> Result<()> {
         self.born = true;
-        self.groups.as_ref().map_or(Ok(()), |groups| groups.assign(pid))
+        self.groups.as_ref().map_or(Ok(()), |groups| groups.assign(pid))?;
+        device::move_all(self.request.config, pid.as_raw_nonzero().get())
     }
 
     fn ready(&mut self, pid: Pid, terminal: Option<&OwnedFd>) -> Result<()> {

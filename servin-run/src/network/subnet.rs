@@ -126,6 +126,36 @@ impl fmt::Display for Subnet {
     }
 }
 
+/// An address in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address(pub IpAddr);
+
+impl Default for Address {
+    fn default() -> Address {
+        Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Json for Address {
+    fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
+        let mut text = String::new();
+        text.decode(value, at)?;
+        let read = text.parse();
+        self.0 = read.map_err(|_| at.mismatch(&"an address", value))?;
+        Ok(())
+    }
+
+    fn encode(&self, out: &mut Writer) {
+        out.string(&alloc::format!("{self}"));
+    }
+}
+
 impl Json for Subnet {
     fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
         let mut text = String::new();

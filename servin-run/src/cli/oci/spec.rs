@@ -134,7 +134,7 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
                 modes: table(schedule::MEMORY_MODES),
                 flags: table(schedule::MEMORY_FLAGS),
             }),
-            net_devices: enabled(false),
+            net_devices: enabled(true),
         }),
         potentially_unsafe_config_annotations: words(&[ANNOTATION_INIT, ANNOTATION_CWD, ANNOTATION_SECCOMP]),
         ..Features::default()
