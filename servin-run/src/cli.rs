@@ -3,9 +3,11 @@
 
 pub mod arguments;
 mod check;
+mod completion;
 pub mod format;
 mod help;
 mod limits;
+mod manual;
 mod oci;
 mod output;
 mod people;

@@ -54,8 +54,23 @@ pub fn command(arguments: &[String]) -> Result {
         checksums(target)?;
         println!("{}: {} s", target.name, begin.elapsed().as_secs());
     }
+    documents()?;
     if check {
         wanted.iter().try_for_each(|target| smoke(target))?;
+    }
+    Ok(())
+}
+
+/// The manual pages and the completions, which this host's own build prints: they are the same everywhere.
+fn documents() -> Result {
+    build::build()?;
+    let servin = workspace::dist().join("servin");
+    let manual = workspace::dist().join("man");
+    fs::create_dir_all(&manual).map_err(|e| format!("make {}: {e}", manual.display()))?;
+    command::run(Command::new(&servin).args(["man", "--output"]).arg(&manual))?;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = command::output(Command::new(&servin).args(["completion", shell]))?;
+        workspace::write(&workspace::dist().join("completions").join(format!("servin.{shell}")), script)?;
     }
     Ok(())
 }

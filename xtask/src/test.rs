@@ -29,8 +29,18 @@ const SYSTEMD: &str = "systemd";
 pub const RUNNING: &str = "xtask: running ";
 
 /// What the host's tests use, and `test` therefore installs.
-const HOST_PACKAGES: &[&str] =
-    &["busybox-static", "debootstrap", "python3-minimal", "crun", "runc", "bubblewrap", "uidmap"];
+const HOST_PACKAGES: &[&str] = &[
+    "busybox-static",
+    "debootstrap",
+    "python3-minimal",
+    "crun",
+    "runc",
+    "bubblewrap",
+    "uidmap",
+    "zsh",
+    "fish",
+    "groff-base",
+];
 
 /// The engines and what they want beside them.
 const ENGINE_PACKAGES: &[&str] = &[

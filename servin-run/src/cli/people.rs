@@ -2,7 +2,7 @@
 
 use super::arguments::{Command, Flag, Given, Group, flag};
 use super::suggestion::did_you_mean;
-use super::{Invocation, check, help, oci, output, run, version};
+use super::{Invocation, check, completion, help, manual, oci, output, run, version};
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
 
@@ -46,6 +46,8 @@ pub static TABLE: &[Section] = &[
             entry(&check::CHECK, &[], check::main),
             entry(&version::VERSION, &[], version::main),
             entry(&help::HELP, &[], help::main),
+            entry(&completion::COMPLETION, &[], completion::main),
+            entry(&manual::MAN, &[], manual::main),
             entry(&OCI, &[], oci::people),
         ],
     ),
@@ -189,6 +191,39 @@ mod tests {
                 assert!(!flag.help.is_empty() && !flag.help.ends_with('.'), "{name} --{}", flag.name);
             }
         }
+    }
+
+    #[test]
+    fn every_command_and_flag_is_in_the_help_the_completions_and_the_manual() {
+        let scripts = ["bash", "zsh", "fish"].map(completion::script).map(|script| script.expect("a shell"));
+        let (overview, manual) = (help::overview(), manual::overview());
+        for entry in entries() {
+            let (path, name) = (entry.path(), entry.path().rsplit(' ').next().expect("a word"));
+            assert!(overview.contains(name), "{path}");
+            assert!(manual.contains(&["\\fB", &path.replace('-', "\\-"), "\\fR"].concat()), "{path}");
+            assert!(scripts.iter().all(|script| script.contains(path)), "{path}");
+            let help = help::command(entry.command, help::Detail::All);
+            let short = help::command(entry.command, help::Detail::Short);
+            let page = manual::page(entry.command, entry.aliases);
+            assert!(short.lines().count() <= 50, "{path}: its help does not fit a screen");
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{path}: {help}");
+            for flag in entry.command.groups.iter().flat_map(|group| group.1).chain(GLOBALS) {
+                let long = ["--", flag.name].concat();
+                assert!(help.contains(&long) && short.contains(&long), "{path} {long}");
+                assert!(
+                    page.contains(&["\\-\\-", &flag.name.replace('-', "\\-"), "\\fR"].concat()),
+                    "{path} {long}"
+                );
+                assert!(scripts[0].contains(&long) && scripts[1].contains(&long), "{path} {long}");
+                let line = ["-l ", flag.name, " "].concat();
+                let at = ["'__servin_at \"", path, "\"'"].concat();
+                assert!(
+                    scripts[2].lines().any(|own| own.contains(&at) && own.contains(&line)),
+                    "{path} {long}"
+                );
+            }
+        }
+        assert!(overview.lines().count() <= 40 && overview.lines().all(|line| line.chars().count() <= 80));
     }
 
     #[test]
