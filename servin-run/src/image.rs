@@ -5,6 +5,8 @@
 //! files without changing them.
 
 pub mod copy;
+pub mod decompress;
+pub mod digest;
 pub mod documents;
 pub mod elf;
 pub mod host;
@@ -13,5 +15,8 @@ pub mod manifest;
 pub(crate) mod mutate;
 pub mod reference;
 pub mod source;
+pub mod stream;
+pub mod tar;
+pub mod unpack;
 
 pub use host::host_root;

@@ -7,7 +7,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chownat, copy_file_range,
     fchmod, fgetxattr, flistxattr, fsetxattr, fstat, futimens, ioctl_ficlone, mkdirat, mknodat, openat,
-    readlinkat, statat, symlinkat,
+    readlinkat, statat, symlinkat, utimensat,
 };
 use rustix::io::{self, Errno};
 
@@ -68,7 +68,7 @@ pub fn copy_tree(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
             if name == c"." || name == c".." {
                 continue;
             }
-            let copied = copy_entry(&from, &to, name);
+            let copied = copy_entry(&from, name, &to, name);
             ahead.extend(
                 copied.map_err(|errno| Error::os(format_args!("copy {}", name.to_string_lossy()), errno))?,
             );
@@ -79,36 +79,41 @@ pub fn copy_tree(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// Copies one entry; a directory is made, and returned with its original to be filled.
-fn copy_entry(
+/// Copies the entry `original` of `from` as the new entry `name` of `to`; a directory is made, and returned with its
+/// original to be filled.
+pub fn copy_entry(
     from: &OwnedFd,
+    original: &core::ffi::CStr,
     to: &OwnedFd,
     name: &core::ffi::CStr,
 ) -> io::Result<Option<(OwnedFd, OwnedFd)>> {
-    let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let stat = statat(from, original, AtFlags::SYMLINK_NOFOLLOW)?;
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
             mkdirat(to, name, Mode::RWXU)?;
-            let open =
-                |parent| openat(parent, name, flags | OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
-            return Ok(Some((open(from)?, open(to)?)));
+            let open = |parent, name| {
+                openat(parent, name, flags | OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+            };
+            return Ok(Some((open(from, original)?, open(to, name)?)));
         }
         FileType::RegularFile => {
-            let source = openat(from, name, flags | OFlags::RDONLY, Mode::empty())?;
+            let source = openat(from, original, flags | OFlags::RDONLY, Mode::empty())?;
             let target =
                 openat(to, name, flags | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, Mode::RUSR)?;
             copy_data(source.as_fd(), target.as_fd())?;
             copy_metadata(&source, &target, &stat)?;
         }
         FileType::Symlink => {
-            symlinkat(readlinkat(from, name, Vec::new())?, to, name)?;
+            symlinkat(readlinkat(from, original, Vec::new())?, to, name)?;
             own(to, name, &stat)?;
+            utimensat(to, name, &times(&stat), AtFlags::SYMLINK_NOFOLLOW)?;
         }
         FileType::Socket => {}
         kind => {
             mknodat(to, name, kind, Mode::from_raw_mode(stat.st_mode & 0o7777), stat.st_rdev)?;
             own(to, name, &stat)?;
+            utimensat(to, name, &times(&stat), AtFlags::SYMLINK_NOFOLLOW)?;
         }
     }
     Ok(None)
@@ -123,20 +128,27 @@ fn own(to: &OwnedFd, name: &core::ffi::CStr, stat: &Stat) -> io::Result<()> {
     chownat(to, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-fn copy_metadata(from: &OwnedFd, to: &OwnedFd, stat: &Stat) -> io::Result<()> {
+/// Gives `to` the owner, mode, attributes and times of `from`, whose status is `stat`.
+pub fn copy_metadata(from: &OwnedFd, to: &OwnedFd, stat: &Stat) -> io::Result<()> {
     let (uid, gid) = owner(stat);
     // The mode comes after the owner, because a change of owner takes set-user-ID bits away (chown(2)).
     rustix::fs::fchown(to, uid, gid)?;
     fchmod(to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
     copy_xattrs(from, to)?;
+    put_times_back(to, stat)
+}
+
+/// Gives a file, which something was done to, its former times.
+pub fn put_times_back(file: &OwnedFd, stat: &Stat) -> io::Result<()> {
+    futimens(file, &times(stat))
+}
+
+fn times(stat: &Stat) -> Timestamps {
     let time = |seconds, nanoseconds: i64| Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ };
-    futimens(
-        to,
-        &Timestamps {
-            last_access: time(stat.st_atime as _, stat.st_atime_nsec as i64),
-            last_modification: time(stat.st_mtime as _, stat.st_mtime_nsec as i64),
-        },
-    )
+    Timestamps {
+        last_access: time(stat.st_atime as _, stat.st_atime_nsec as i64),
+        last_modification: time(stat.st_mtime as _, stat.st_mtime_nsec as i64),
+    }
 }
 
 /// Extended attributes, file capabilities among them; a file system without them has none to lose.
@@ -149,6 +161,10 @@ fn copy_xattrs(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
     let mut names = vec![0u8; length];
     let length = flistxattr(from, &mut names[..])?;
     for name in names[..length].split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+        if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
+            // What overlayfs has noted about a layer is not true of a copy.
+            continue;
+        }
         let size = fgetxattr(from, name, &mut empty[..])?;
         let mut value = vec![0u8; size];
         let size = fgetxattr(from, name, &mut value[..])?;

@@ -106,7 +106,19 @@ impl Tree {
 /// However deep a container has nested its directories: what is two levels down is moved up one, so that two
 /// descriptors are enough.
 pub fn remove_tree(parent: BorrowedFd<'_>, name: &str) -> Result<()> {
-    let name = &*CString::new(name).map_err(|_| Errno::INVAL)?;
+    remove_named(parent, &CString::new(name).map_err(|_| Errno::INVAL)?)
+}
+
+/// Removes whatever has the name `name` in `parent`, with all that is in it.
+pub fn remove_any(parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+    let name = &CString::new(name).map_err(|_| Errno::INVAL)?;
+    match remove(parent, name, AtFlags::empty()) {
+        Err(Errno::ISDIR) => remove_named(parent, name),
+        removed => removed,
+    }
+}
+
+fn remove_named(parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     if remove_directory(parent, name)? {
         return Ok(());
     }
