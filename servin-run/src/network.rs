@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod bridge;
+pub mod conntrack;
 pub mod definition;
 pub mod device;
 pub mod lease;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result, Step};
 use crate::network::netlink::{Message, Refused, Socket};
 use crate::network::nftables::{self, Redirection};
 use crate::network::proxy::{Forward, split};
-use crate::network::{link, netfilter};
+use crate::network::{conntrack, link, netfilter};
 use crate::spec::json::object;
 
 /// A container whose ports are published.
@@ -74,26 +74,35 @@ pub fn check_free(root: &str, wanted: &[Publish]) -> Result<()> {
 
 /// Takes all ports of a container back. It is no error that it has none.
 pub fn unpublish(root: &str, id: &str) -> Result<()> {
-    if of(root, id)?.is_empty() {
+    let ports = of(root, id)?;
+    if ports.is_empty() {
         return Ok(());
     }
     let reservations = Reservations::lock(root)?;
-    withdraw(&reservations, id)
+    withdraw(&reservations, id, &ports)
 }
 
 /// Takes the ports of all containers back that are not alive.
 pub fn prune(root: &str, alive: &dyn Fn(&str) -> bool) -> Result<()> {
     let reservations = Reservations::lock(root)?;
-    reservations.ids().filter(|id| !alive(id)).try_for_each(|id| withdraw(&reservations, id))
+    let mut gone = reservations.all().filter(|(id, _)| !alive(id));
+    gone.try_for_each(|(id, ports)| withdraw(&reservations, id, ports))
 }
 
-fn withdraw(reservations: &Reservations, id: &str) -> Result<()> {
+fn withdraw(reservations: &Reservations, id: &str, ports: &[Publish]) -> Result<()> {
     // The reservation goes last: while it is there, the next one tries again.
     match nftables::remove_redirections(id) {
         Err(refused) if is_missing(refused.errno) => Ok(()),
         other => other.step(|| format!("take the published ports of container {id} from nftables")),
     }?;
+    forget_datagrams(ports);
     reservations.remove(id)
+}
+
+/// Without connection tracking there is nothing to forget.
+fn forget_datagrams(ports: &[Publish]) {
+    let udp = ports.iter().filter(|publish| publish.protocol == Protocol::Udp);
+    let _ = conntrack::forget_datagrams(&udp.map(|publish| publish.host_port).collect::<Vec<u16>>());
 }
 
 /// Whether the kernel has no nftables, or none that redirects for both families in one table (Linux 5.2).
@@ -185,6 +194,7 @@ fn finish(target: &Target, published: &mut Published) -> Result<()> {
             ));
         }
     }
+    forget_datagrams(&published.ports);
     let _ = reflect(target.interface);
     for chain in nftables::dropping_chains() {
         published.warnings.push(format!(

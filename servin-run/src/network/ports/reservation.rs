@@ -77,8 +77,8 @@ impl Reservations {
     }
 
     /// The containers that have ports.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.all.iter().map(|(id, _)| id.as_str())
+    pub fn all(&self) -> impl Iterator<Item = (&str, &[Publish])> {
+        self.all.iter().map(|(id, reservation)| (id.as_str(), reservation.ports.as_slice()))
     }
 
     /// What the container would get.
