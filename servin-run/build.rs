@@ -48,6 +48,19 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
+/// On aarch64 the crate `cpufeatures` names `libc` for one function, which main.rs has; what that crate asks the
+/// linker for is there, and empty.
+fn replace_libraries_of_c() {
+    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("empty");
+    fs::create_dir_all(&folder).expect("make a folder");
+    for name in ["c", "m", "rt", "pthread", "util", "dl", "gcc", "gcc_eh"] {
+        fs::write(folder.join(format!("lib{name}.a")), "!<arch>\n").expect("write an empty library");
+    }
+    if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|machine| machine == "aarch64") {
+        println!("cargo:rustc-link-search=native={}", folder.display());
+    }
+}
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build");
@@ -56,6 +69,7 @@ fn main() {
         println!("cargo:rerun-if-changed=../servin-init/{watched}");
     }
     link::without_libc(link::Program::Whole);
+    replace_libraries_of_c();
 
     let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
     let target = variable("TARGET");

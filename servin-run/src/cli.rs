@@ -7,6 +7,7 @@ mod completion;
 pub mod format;
 mod help;
 mod limits;
+mod login;
 mod manual;
 mod oci;
 mod output;

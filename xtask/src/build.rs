@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use crate::{Result, command, workspace};
@@ -24,15 +25,8 @@ pub const RUSTFLAGS: &str = "-Crelocation-model=static -Cjump-tables=no";
 
 /// Builds both products and puts them into target/dist.
 pub fn build() -> Result {
-    let host = host()?;
     for product in PRODUCTS {
-        // One cargo call each: in one build the features of both would be united. With a target, even if it is this
-        // host, the flags are not those of build scripts and macros.
-        let mut cargo = command::cargo();
-        cargo.args(["build", "--quiet", "--release", "--package", product, "--target", &host]);
-        command::run(cargo.env("RUSTFLAGS", RUSTFLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
-        let built = workspace::target().join(&host).join("release").join(product);
-        workspace::install(&built, &workspace::dist().join(product))?;
+        build_one(product, &[], &workspace::dist())?;
     }
     let link = workspace::dist().join("servin");
     if fs::read_link(&link).is_ok_and(|to| to.as_os_str() == "servin-run") {
@@ -40,6 +34,22 @@ pub fn build() -> Result {
     }
     let _ = fs::remove_file(&link);
     symlink("servin-run", &link).map_err(|e| format!("link {}: {e}", link.display()))
+}
+
+/// Builds servin-run without the feature `tls` and puts it into a folder of target/dist.
+pub fn build_without_tls(folder: &str) -> Result {
+    build_one("servin-run", &["--no-default-features"], &workspace::dist().join(folder))
+}
+
+/// One cargo call each: in one build the features of both would be united. With a target, even if it is this host, the
+/// flags are not those of build scripts and macros.
+fn build_one(product: &str, arguments: &[&str], folder: &Path) -> Result {
+    let host = host()?;
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--quiet", "--release", "--package", product, "--target", &host]).args(arguments);
+    command::run(cargo.env("RUSTFLAGS", RUSTFLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
+    let built = workspace::target().join(&host).join("release").join(product);
+    workspace::install(&built, &folder.join(product))
 }
 
 /// The target that this host's compiler builds for.

@@ -2,7 +2,7 @@
 
 use super::arguments::{Command, Flag, Given, Group, flag};
 use super::suggestion::did_you_mean;
-use super::{Invocation, check, completion, help, manual, oci, output, run, version};
+use super::{Invocation, check, completion, help, login, manual, oci, output, run, version};
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
 
@@ -40,6 +40,10 @@ const fn everyday(
 /// All commands.
 pub static TABLE: &[Section] = &[
     Section("Containers", &[everyday(&run::RUN, &["container run"], run::main)]),
+    Section(
+        "Registries",
+        &[entry(&login::LOGIN, &[], login::login), entry(&login::LOGOUT, &[], login::logout)],
+    ),
     Section(
         "System",
         &[
