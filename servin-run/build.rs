@@ -9,6 +9,9 @@ mod link;
 mod abi;
 #[path = "build/default_filter.rs"]
 mod default_filter;
+#[path = "src/order.rs"]
+#[allow(dead_code)]
+mod order;
 #[path = "src/seccomp/program.rs"]
 #[allow(dead_code)]
 mod program;
@@ -65,6 +68,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-changed=src/seccomp");
+    println!("cargo:rerun-if-changed=src/order.rs");
     for watched in ["src", "build", "build.rs", "Cargo.toml"] {
         println!("cargo:rerun-if-changed=../servin-init/{watched}");
     }

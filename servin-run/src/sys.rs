@@ -6,6 +6,7 @@
 
 pub mod allocator;
 pub mod bpf;
+pub mod clock;
 pub mod clone;
 pub mod descriptors;
 pub mod exec;

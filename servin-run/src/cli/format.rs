@@ -100,7 +100,7 @@ fn table(rows: &[Value], columns: &[Column], text: &str) -> Result<i32> {
     let template = Template::parse(text, true)?;
     let heading = |field: &str| {
         let known = columns.iter().find(|column| column.1 == field);
-        known.map_or_else(|| field.to_uppercase(), |column| column.0.into())
+        known.map_or_else(|| field.to_ascii_uppercase(), |column| column.0.into())
     };
     let mut lines = Vec::from([template.headings(&heading)]);
     for row in rows {

@@ -56,7 +56,7 @@ pub fn main(_: &Invocation, given: &Given) -> Result<i32> {
                     return Err(Error::new(format_args!(
                         "{} has no group of flags {name}: there are {}, and all",
                         entry.command.name,
-                        headings.join(", ").to_lowercase()
+                        headings.join(", ").to_ascii_lowercase()
                     )));
                 }
             }

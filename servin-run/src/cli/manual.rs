@@ -78,7 +78,7 @@ fn text(text: &str) -> String {
 fn header(name: &str, about: &str) -> String {
     format!(
         ".TH {} 1 \"\" \"servin {}\" \"Servin\"\n.SH NAME\n{} \\- {}\n",
-        name.to_uppercase(),
+        name.to_ascii_uppercase(),
         env!("CARGO_PKG_VERSION"),
         text(name),
         text(about.trim_end_matches('.')),

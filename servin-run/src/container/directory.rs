@@ -18,6 +18,7 @@ use crate::fs::descriptors::path_of;
 use crate::fs::read_to_end;
 pub use crate::fs::whole::write_whole;
 use crate::image::copy::{DIRECTORY, make_directory, open_at, remove_tree};
+use crate::order;
 
 /// Where all containers of one user are.
 pub struct Root {
@@ -67,7 +68,7 @@ impl Root {
                 ids.push(String::from(name));
             }
         }
-        ids.sort_unstable();
+        order::sort(&mut ids);
         Ok(ids)
     }
 

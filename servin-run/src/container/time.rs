@@ -3,17 +3,17 @@
 use alloc::format;
 use alloc::string::String;
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::sys::clock::time_of_day;
 
 /// The time now: `2026-01-31T23:59:59.123456789Z`.
 pub fn now() -> String {
-    let now = clock_gettime(ClockId::Realtime);
-    format(now.tv_sec, now.tv_nsec as u32)
+    let (seconds, nanoseconds) = time_of_day();
+    format(seconds, nanoseconds)
 }
 
 /// Seconds since 1970 began.
 pub fn seconds() -> i64 {
-    clock_gettime(ClockId::Realtime).tv_sec
+    time_of_day().0
 }
 
 /// Reads RFC 3339, with a fraction or without, in UTC or with an offset: seconds and nanoseconds since 1970 began.

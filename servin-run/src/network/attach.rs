@@ -23,6 +23,7 @@ use super::subnet::Address;
 use super::wish::{Attached, Membership, Mode, Wish};
 use super::{bridge, route};
 use crate::error::{Error, Result, Step};
+use crate::order;
 use crate::sys::clone::{CloneFlags, setns};
 
 /// A container to be connected.
@@ -310,7 +311,7 @@ fn sweep(
     }
     let endpoints = gone.iter().flat_map(|record| &record.endpoints);
     let mut networks: Vec<&str> = endpoints.map(|endpoint| endpoint.network.as_str()).collect();
-    networks.sort_unstable();
+    order::sort(&mut networks);
     networks.dedup();
     remove_unused(state, host, &kept, networks.iter().copied())?;
     // The records go last: while they are there, the next one tries again.

@@ -23,6 +23,7 @@ use self::ruleset::{CHAINS, RULES, SETS, Set};
 use super::netlink::{APPEND, Answer, Attributes, CREATE, Refused, Socket};
 use super::ports::Protocol;
 use crate::error::{Result, Step};
+use crate::order;
 
 /// The name of our table.
 const TABLE: &str = "servin";
@@ -88,7 +89,7 @@ pub fn remove_network(bridge: &str) -> Result<()> {
 /// Has the kernel redirect ports to a container, all of them or none.
 pub fn redirect(owner: &str, redirections: &[Redirection]) -> Answer<()> {
     let mut elements: Vec<Element> = redirections.iter().map(of_port).collect();
-    elements.sort_by_key(|element| element.set);
+    order::sort_by_key(&mut elements, |element| element.set);
     changed(|socket| {
         let mut batch = Batch::default();
         ensure(socket, &mut batch)?;

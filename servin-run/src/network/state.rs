@@ -17,6 +17,7 @@ use super::subnet::{Address, Subnet};
 use crate::error::{Error, Result, Step};
 use crate::fs::read_to_end;
 use crate::fs::whole::write_whole;
+use crate::order;
 use crate::spec;
 use crate::spec::json::object;
 
@@ -161,7 +162,7 @@ fn names(directory: &OwnedFd) -> Result<Vec<String>> {
         let name = entry.file_name().to_str().ok().filter(|name| !name.starts_with('.'));
         names.extend(name.and_then(|name| name.strip_suffix(".json")).map(String::from));
     }
-    names.sort_unstable();
+    order::sort(&mut names);
     Ok(names)
 }
 

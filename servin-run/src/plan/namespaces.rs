@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error::{Error, Result};
+use crate::order;
 use crate::spec::{self, NamespaceKind};
 use crate::sys::clone::CloneFlags;
 
@@ -118,7 +119,7 @@ pub fn plan(linux: &spec::Linux) -> Result<Namespaces> {
         NamespaceKind::Mount => 2,
         _ => 1,
     };
-    planned.joined.sort_unstable_by_key(|(kind, _)| rank(*kind));
+    order::sort_by_key(&mut planned.joined, |(kind, _)| rank(*kind));
     planned.maps = maps(linux, &planned)?;
     planned.time_offsets = time_offsets(linux, &planned)?;
     Ok(planned)

@@ -9,6 +9,7 @@
 use alloc::vec::Vec;
 
 use super::abi::{Abi, X32_BIT};
+use crate::order;
 use crate::spec::Operator;
 use crate::sys::seccomp::Instruction;
 
@@ -123,7 +124,7 @@ fn simplify(family: &mut Family) {
         .enumerate()
         .map(|(index, rule)| u64::from(rule.number) << 32 | index as u64)
         .collect();
-    order.sort_unstable();
+    order::sort(&mut order);
     let mut sorted: Vec<Rule> = Vec::with_capacity(order.len());
     for rule in order.iter().filter_map(|key| family.rules.get(*key as u32 as usize)) {
         let same = |other: &Rule| other.number == rule.number;

@@ -20,7 +20,8 @@ use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getrlimit, set_parent_process_death_signal,
     setrlimit, waitpid,
 };
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::time::Timespec;
+use servin_init::sys::clock::SECOND;
 use servin_init::sys::process::exit;
 
 use self::datagrams::Datagrams;
@@ -251,5 +252,5 @@ impl Forwarder {
 
 /// Seconds of a clock that goes on.
 fn now() -> i64 {
-    clock_gettime(ClockId::Monotonic).tv_sec
+    (servin_init::sys::clock::now() / SECOND) as i64
 }

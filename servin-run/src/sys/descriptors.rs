@@ -7,6 +7,8 @@ use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::{self, Errno};
 use servin_init::syscall;
 
+use crate::order;
+
 /// `CLOSE_RANGE_CLOEXEC` of linux/close_range.h.
 const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
 
@@ -34,7 +36,7 @@ pub fn standard(number: i32) -> BorrowedFd<'static> {
 /// and never returns.
 pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut numbers: Vec<u32> = kept.iter().map(|kept| kept.as_raw_fd().cast_unsigned()).collect();
-    numbers.sort_unstable();
+    order::sort(&mut numbers);
     let mut first = 0;
     for number in numbers {
         if number > first {

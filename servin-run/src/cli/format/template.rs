@@ -268,8 +268,8 @@ fn call<'v>(name: &str, values: &[Cow<'v, Value>]) -> Result<Cow<'v, Value>> {
             let parts: Vec<String> = items(list.clone())?.iter().map(|(_, item)| shown(item)).collect();
             text(parts.join(&shown(separator)))
         }
-        ("upper", [value]) => text(shown(value).to_uppercase()),
-        ("lower", [value]) => text(shown(value).to_lowercase()),
+        ("upper", [value]) => text(shown(value).to_ascii_uppercase()),
+        ("lower", [value]) => text(shown(value).to_ascii_lowercase()),
         ("print" | "println", values) => {
             let parts: Vec<String> = values.iter().map(|value| shown(value)).collect();
             text(parts.join(" ") + if name == "println" { "\n" } else { "" })

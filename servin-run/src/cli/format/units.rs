@@ -29,7 +29,7 @@ fn significant(bytes: u64, base: u64, units: &[&str], digits: u32) -> String {
         let before = whole.checked_ilog10().unwrap_or(0) + 1;
         let scale = 10u128.pow(digits.saturating_sub(before));
         let scaled = (u128::from(bytes) * scale + u128::from(unit) / 2) / u128::from(unit);
-        let (whole, mut part) = (scaled / scale, scaled % scale);
+        let (whole, part) = (scaled / scale, scaled % scale);
         if whole >= u128::from(base) && index + 1 < units.len() {
             // Rounded up to the next unit.
             unit *= base;
@@ -37,6 +37,7 @@ fn significant(bytes: u64, base: u64, units: &[&str], digits: u32) -> String {
             continue;
         }
         let mut width = scale.ilog10() as usize;
+        let (whole, mut part) = (whole as u64, part as u64);
         while part > 0 && part % 10 == 0 {
             part /= 10;
             width -= 1;

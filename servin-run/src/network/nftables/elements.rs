@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::message::{Batch, DELETE_ELEMENT, GET_ELEMENT, NEW_ELEMENT, about, dump, make, value, value_of};
 use crate::network::netlink::{Answer, Attributes, Message, Socket};
+use crate::order;
 
 /// `NFTA_SET_ELEM_LIST_SET` and `NFTA_SET_ELEM_LIST_ELEMENTS`.
 const SET: u16 = 2;
@@ -122,10 +123,11 @@ fn decode(set: &'static str, item: Attributes) -> Option<Found> {
 /// The elements of `wanted` among `found`, and the ends of their ranges.
 pub fn owned_by(mut found: Vec<Found>, wanted: &str) -> Vec<Element> {
     // In the order of the keys an end is behind its own beginning: ranges of ours do not overlap.
-    found.sort_by(|one, other| {
-        let order = |found: &Found| !found.element.ends_range;
-        one.element.key.cmp(&other.element.key).then(order(one).cmp(&order(other)))
-    });
+    let order = |one: &Found, other: &Found| {
+        let begins = |found: &Found| !found.element.ends_range;
+        one.element.key.cmp(&other.element.key).then(begins(one).cmp(&begins(other)))
+    };
+    order::sort_by(&mut found, order);
     let mut inside = false;
     let mut elements = Vec::new();
     for Found { element, owner } in found {

@@ -165,7 +165,7 @@ fn commands(rest: &mut &str, depth: usize) -> Result<Pipe> {
 }
 
 fn starts_term(character: char) -> bool {
-    matches!(character, '.' | '$' | '"' | '`' | '(' | '-' | '_') || character.is_alphanumeric()
+    matches!(character, '.' | '$' | '"' | '`' | '(' | '-' | '_') || character.is_ascii_alphanumeric()
 }
 
 fn term(rest: &mut &str, depth: usize) -> Result<Term> {
@@ -210,8 +210,9 @@ fn term(rest: &mut &str, depth: usize) -> Result<Term> {
 /// Takes letters and digits off the beginning.
 fn word<'t>(rest: &mut &'t str) -> &'t str {
     let sign = usize::from(rest.starts_with('-'));
-    let end =
-        rest[sign..].find(|c: char| !c.is_alphanumeric() && c != '_').map_or(rest.len(), |end| sign + end);
+    let end = rest[sign..]
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .map_or(rest.len(), |end| sign + end);
     let (word, after) = rest.split_at(end);
     *rest = after;
     word
