@@ -8,6 +8,7 @@ pub mod allocator;
 pub mod bpf;
 pub mod clock;
 pub mod clone;
+pub mod datagram;
 pub mod descriptors;
 pub mod exec;
 pub mod keyring;

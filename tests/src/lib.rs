@@ -12,6 +12,7 @@ mod bundle;
 mod cgroup;
 mod leaks;
 mod oci;
+mod outside;
 mod people;
 mod places;
 mod report;
@@ -23,6 +24,7 @@ pub use alone::{alone, forget_home, make_private_again, make_shared, own_capabil
 pub use bundle::Bundle;
 pub use cgroup::{cgroup_mount, has_controller};
 pub use oci::{oci, state, status};
+pub use outside::{OUR_ADDRESS, OUR_ADDRESS6, OUTSIDE, OUTSIDE6, Outside, ask, ask_from, in_network_of};
 pub use people::{DOCKERS_CAPABILITIES, People, servin};
 pub use places::{
     SCRATCH, VICTIM, debian_root, fixture, probe, scratch, servin_init, servin_program, servin_run,

@@ -30,6 +30,7 @@ use crate::error::{Error, Result, Step};
 use crate::network::ports::{Protocol, try_to_bind};
 use crate::network::proxy::Forward;
 use crate::sys::clone::{CloneFlags, Cloned, clone3, setns};
+use crate::sys::datagram::want_destination;
 use crate::sys::descriptors::close_all_but;
 use crate::sys::signal::{SignalSet, kill, set_mask};
 
@@ -98,8 +99,9 @@ impl Listener {
             Errno::MFILE => Error::os(step(), errno).hint("the limit of open files is too low (ulimit -n)"),
             errno => Error::os(step(), errno),
         })?;
-        if forward.protocol == Protocol::Tcp {
-            listen(&socket, BACKLOG).step(step)?;
+        match forward.protocol {
+            Protocol::Udp => want_destination(&socket, from.is_ipv4()).step(step)?,
+            _ => listen(&socket, BACKLOG).step(step)?,
         }
         Ok(Listener { socket, protocol: forward.protocol, to })
     }

@@ -8,6 +8,7 @@ mod names;
 mod refuse;
 mod report;
 mod sys;
+mod talk;
 mod wait;
 
 use std::io::Write;
@@ -50,6 +51,9 @@ const COMMANDS: &[Command] = &[
     Command { name: "orphans",        arguments: "COUNT [SECONDS]",                  run: wait::orphans },
     Command { name: "echo-tty",       arguments: "",                                 run: wait::echo_terminal },
     Command { name: "children",       arguments: "",                                 run: wait::children },
+    // Talks.
+    Command { name: "answer",         arguments: "NAME PORT[/udp]…",                 run: talk::answer },
+    Command { name: "ask",            arguments: "tcp|udp ADDRESS:PORT [OWN-PORT]",  run: talk::ask },
     // Runs something else.
     Command { name: "refuse",         arguments: "CALL[,CALL…] [--errno NAME] -- PROGRAM…", run: refuse::refuse },
     Command { name: "both",           arguments: "COMMAND… , COMMAND…",              run: both },

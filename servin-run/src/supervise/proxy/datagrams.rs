@@ -9,11 +9,12 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, Result};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, connect, recv, recvfrom,
-    send, sendto, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, connect, recv, send,
+    socket_with,
 };
 
 use super::{About, Watch};
+use crate::sys::datagram::{Envelope, answer, receive};
 
 /// Seconds without a datagram until a sender is forgotten.
 const IDLE: i64 = 90;
@@ -30,8 +31,8 @@ pub struct Datagrams {
     all: Vec<Option<Sender>>,
     /// Numbers that can be given anew.
     free: Vec<usize>,
-    /// Who has which number, sorted.
-    by_address: Vec<((usize, SocketAddr), usize)>,
+    /// Who has which number, sorted by listeners and addresses.
+    by_address: Vec<usize>,
     /// When the next one may have been silent for too long.
     next: Option<i64>,
     buffer: Vec<u8>,
@@ -39,7 +40,7 @@ pub struct Datagrams {
 
 struct Sender {
     listener: usize,
-    address: SocketAddr,
+    envelope: Envelope,
     socket: OwnedFd,
     last: i64,
 }
@@ -51,15 +52,14 @@ impl Datagrams {
             self.buffer = vec![0; LONGEST];
         }
         for _ in 0..AT_ONCE {
-            let (length, address) = match recvfrom(socket, &mut self.buffer[..], RecvFlags::empty()) {
-                Ok((length, _, address)) => (length, address),
+            let (length, envelope) = match receive(socket, &mut self.buffer) {
+                Ok(received) => received,
                 Err(Errno::AGAIN) => return,
                 // What was sent before found nobody, or we were interrupted.
                 Err(_) => continue,
             };
-            let Some(Ok(address)) = address.map(SocketAddr::try_from) else { continue };
             // UDP promises nothing: what cannot be passed on is lost.
-            let Ok(number) = self.sender(listener, address, to, watch, now) else { continue };
+            let Ok(number) = self.sender(listener, &envelope, to, watch, now) else { continue };
             if let Some(Some(sender)) = self.all.get_mut(number) {
                 sender.last = now;
                 let _ = send(&sender.socket, &self.buffer[..length], SendFlags::empty());
@@ -75,8 +75,7 @@ impl Datagrams {
             match recv(&sender.socket, &mut self.buffer[..], RecvFlags::empty()) {
                 Ok((length, _)) => {
                     sender.last = now;
-                    let address = SocketAddrAny::from(sender.address);
-                    let _ = sendto(listener, &self.buffer[..length], SendFlags::empty(), &address);
+                    let _ = answer(listener, &self.buffer[..length], &sender.envelope);
                 }
                 Err(Errno::AGAIN) => return,
                 // Nobody listens in the container: the sender finds out by its own patience.
@@ -89,19 +88,23 @@ impl Datagrams {
     fn sender(
         &mut self,
         listener: usize,
-        address: SocketAddr,
+        envelope: &Envelope,
         to: SocketAddr,
         watch: &Watch,
         now: i64,
     ) -> Result<usize> {
-        let key = (listener, address);
-        let place = match self.by_address.binary_search_by(|(other, _)| other.cmp(&key)) {
-            Ok(place) => return Ok(self.by_address[place].1),
+        let key = (listener, envelope.sender());
+        let of = |number: &usize| {
+            let sender = self.all.get(*number).and_then(Option::as_ref);
+            sender.map_or((0, [].as_slice()), |sender| (sender.listener, sender.envelope.sender()))
+        };
+        let place = match self.by_address.binary_search_by(|number| of(number).cmp(&key)) {
+            Ok(place) => return Ok(self.by_address[place]),
             Err(place) => place,
         };
         if self.by_address.len() >= MOST {
             self.forget_longest_silent();
-            return self.sender(listener, address, to, watch, now);
+            return self.sender(listener, envelope, to, watch, now);
         }
         let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -109,7 +112,7 @@ impl Datagrams {
             // No descriptor is left.
             Err(_) if !self.by_address.is_empty() => {
                 self.forget_longest_silent();
-                return self.sender(listener, address, to, watch, now);
+                return self.sender(listener, envelope, to, watch, now);
             }
             other => other?,
         };
@@ -119,12 +122,12 @@ impl Datagrams {
             self.free.push(number);
             return Err(errno);
         }
-        let sender = Some(Sender { listener, address, socket, last: now });
+        let sender = Some(Sender { listener, envelope: *envelope, socket, last: now });
         match self.all.get_mut(number) {
             Some(place) => *place = sender,
             None => self.all.push(sender),
         }
-        self.by_address.insert(place, (key, number));
+        self.by_address.insert(place, number);
         self.next = self.next.or(Some(now + IDLE));
         Ok(number)
     }
@@ -132,9 +135,9 @@ impl Datagrams {
     fn forget_longest_silent(&mut self) {
         let last =
             |number: usize| self.all.get(number).and_then(Option::as_ref).map_or(0, |sender| sender.last);
-        let longest = (0..self.by_address.len()).min_by_key(|place| last(self.by_address[*place].1));
+        let longest = (0..self.by_address.len()).min_by_key(|place| last(self.by_address[*place]));
         if let Some(place) = longest {
-            let (_, number) = self.by_address.remove(place);
+            let number = self.by_address.remove(place);
             self.close(number);
         }
     }
@@ -159,7 +162,7 @@ impl Datagrams {
         }
         let mut oldest = None;
         let mut place = 0;
-        while let Some((_, number)) = self.by_address.get(place).copied() {
+        while let Some(number) = self.by_address.get(place).copied() {
             let last = self.all.get(number).and_then(Option::as_ref).map_or(0, |sender| sender.last);
             if last + IDLE <= now {
                 self.by_address.remove(place);
