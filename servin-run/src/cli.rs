@@ -9,6 +9,7 @@ mod help;
 mod limits;
 mod login;
 mod manual;
+mod network;
 mod oci;
 mod output;
 mod people;

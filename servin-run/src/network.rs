@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod bridge;
 pub mod conntrack;
+pub mod create;
 pub mod definition;
 pub mod device;
 pub mod lease;

@@ -2,7 +2,7 @@
 
 use super::arguments::{Command, Flag, Given, Group, flag};
 use super::suggestion::did_you_mean;
-use super::{Invocation, check, completion, help, login, manual, oci, output, run, version};
+use super::{Invocation, check, completion, help, login, manual, network, oci, output, run, version};
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
 
@@ -43,6 +43,16 @@ pub static TABLE: &[Section] = &[
     Section(
         "Registries",
         &[entry(&login::LOGIN, &[], login::login), entry(&login::LOGOUT, &[], login::logout)],
+    ),
+    Section(
+        "Networks",
+        &[
+            entry(&network::CREATE, &[], network::create),
+            entry(&network::LIST, &["network list"], network::list),
+            entry(&network::INSPECT, &[], network::inspect),
+            entry(&network::REMOVE, &["network remove"], network::remove),
+            entry(&network::PRUNE, &[], network::prune),
+        ],
     ),
     Section(
         "System",

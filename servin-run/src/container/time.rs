@@ -66,6 +66,11 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
+/// A time of so many seconds since 1970 began.
+pub fn at(seconds: i64) -> String {
+    format(seconds, 0)
+}
+
 /// Seconds and nanoseconds since 1970 began.
 fn format(seconds: i64, nanoseconds: u32) -> String {
     let (year, month, day) = date(seconds.div_euclid(86_400));

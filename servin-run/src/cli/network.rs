@@ -1,0 +1,379 @@
+//! `servin network …`: networks for containers.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::arguments::{Command, Given, Group, flag};
+use super::format::{self as form, Column, Filters};
+use super::{Invocation, output};
+use crate::container::time;
+use crate::error::{Error, Result};
+use crate::network::create::{self, Wanted};
+use crate::network::definition::{self, Definition, Driver};
+use crate::network::state::{Record, State};
+use crate::network::subnet::Subnet;
+use crate::network::{Places, attach};
+use crate::spec::json::{Json, object};
+
+/// `servin network create`.
+pub const CREATE: Command = Command {
+    name: "servin network create",
+    usage: "[FLAGS] NAME",
+    about: "Make a network.",
+    groups: &[Group(
+        "Network",
+        &[
+            flag("driver", Some('d'), Some("NAME"), "bridge (the default), macvlan or ipvlan"),
+            flag("subnet", None, Some("ADDRESS/PREFIX"), "its addresses; one of each family at most"),
+            flag("gateway", None, Some("ADDRESS"), "the way out (default: the first address)"),
+            flag("ip-range", None, Some("ADDRESS/PREFIX"), "give containers addresses of these alone"),
+            flag("ipv6", None, None, "IPv6 too; addresses are chosen if --subnet has none"),
+            flag("internal", None, None, "reach nothing outside"),
+            flag("opt", Some('o'), Some("KEY=VALUE"), "parent=INTERFACE, mtu=N, mode=MODE, bridge=NAME"),
+            flag("label", None, Some("KEY[=VALUE]"), "note something at it"),
+        ],
+    )],
+    last_word: usize::MAX,
+};
+
+/// `servin network ls`.
+pub const LIST: Command = Command {
+    name: "servin network ls",
+    usage: "[FLAGS]",
+    about: "List the networks.",
+    groups: &[form::LIST],
+    last_word: usize::MAX,
+};
+
+/// `servin network inspect`.
+pub const INSPECT: Command = Command {
+    name: "servin network inspect",
+    usage: "[FLAGS] NETWORK…",
+    about: "Print all about networks, and who is in them.",
+    groups: &[form::INSPECT],
+    last_word: usize::MAX,
+};
+
+/// `servin network rm`.
+pub const REMOVE: Command = Command {
+    name: "servin network rm",
+    usage: "[FLAGS] NETWORK…",
+    about: "Remove networks that no container is in.",
+    groups: &[Group("Removal", &[flag("force", Some('f'), None, "it is no error that there is none")])],
+    last_word: usize::MAX,
+};
+
+/// `servin network prune`.
+pub const PRUNE: Command = Command {
+    name: "servin network prune",
+    usage: "[FLAGS]",
+    about: "Remove all networks that no container is in.",
+    groups: &[Group(
+        "Removal",
+        &[
+            flag("force", Some('f'), None, "for Docker's sake: nothing is asked anyway"),
+            flag("filter", None, Some("KEY=VALUE"), "label=KEY[=VALUE], label!=KEY[=VALUE]"),
+        ],
+    )],
+    last_word: usize::MAX,
+};
+
+/// What is said of networks that nobody has used.
+fn places<'a>(home: &'a str, root: &'a str) -> Places<'a> {
+    Places { home, root, warn: Some(&output::warning) }
+}
+
+/// `servin network create`.
+pub fn create(invocation: &Invocation, given: &Given) -> Result<i32> {
+    let [name] = given.words.as_slice() else {
+        return Err(Error::new(format!(
+            "a name for the network is missing, or there are several: see {CREATE}"
+        )));
+    };
+    let subnets = subnets(given, "subnet")?;
+    let ranges = self::subnets(given, "ip-range")?;
+    let mut gateways = Vec::new();
+    for text in given.values("gateway") {
+        gateways.push(text.parse().map_err(|_| Error::new(format!("--gateway {text}: that is no address")))?);
+    }
+    if let Some(stray) = gateways.iter().find(|gateway| !subnets.iter().any(|s| s.contains(**gateway))) {
+        return Err(Error::new(format!("--gateway {stray}: it is in no --subnet")));
+    }
+    if let Some(stray) = ranges.iter().find(|range| !subnets.iter().any(|s| s.covers(range))) {
+        return Err(Error::new(format!("--ip-range {stray}: it is in no --subnet")));
+    }
+    let driver = given.value("driver").unwrap_or("bridge");
+    let at = Driver::WORDS.iter().position(|word| *word == driver);
+    let Some(driver) = at.and_then(|at| Driver::ALL.get(at)) else {
+        return Err(Error::new(format!("--driver {driver}: there are {}", Driver::WORDS.join(", "))));
+    };
+    let wanted = Wanted {
+        name: (*name).into(),
+        driver: *driver,
+        blocks: subnets.iter().map(|subnet| create::block(*subnet, &gateways, &ranges)).collect(),
+        ipv6: given.switch("ipv6", false),
+        internal: given.switch("internal", false),
+        labels: pairs(given, "label", false)?,
+        options: pairs(given, "opt", true)?,
+    };
+    let (home, root) = (invocation.home(given)?, invocation.root(given)?);
+    let made = create::create(&places(&home, &root), wanted)?;
+    output::result(made.id).map(|()| 0)
+}
+
+fn subnets(given: &Given, name: &'static str) -> Result<Vec<Subnet>> {
+    let parse = |text: &str| Subnet::parse(text).map_err(|error| error.within(format!("--{name}")));
+    given.values(name).map(parse).collect()
+}
+
+fn pairs(given: &Given, name: &'static str, whole: bool) -> Result<Vec<(String, String)>> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for text in given.values(name) {
+        let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        if key.is_empty() || whole && !text.contains('=') {
+            return Err(Error::new(format!("--{name} {text}: it takes KEY=VALUE")));
+        }
+        pairs.retain(|(other, _)| other != key);
+        pairs.push((key.into(), value.into()));
+    }
+    Ok(pairs)
+}
+
+/// A network, and when it was made.
+type Dated = (Definition, i64);
+
+/// All networks: the default one too, where nobody has used it, and who is in them.
+fn all(invocation: &Invocation, given: &Given) -> Result<(Vec<Dated>, Vec<Record>)> {
+    let (home, root) = (invocation.home(given)?, invocation.root(given)?);
+    let state = State::lock(&places(&home, &root))?;
+    let mut definitions = state.definitions()?;
+    if definitions.iter().all(|definition| definition.name != definition::DEFAULT) {
+        definitions.push(Definition {
+            name: definition::DEFAULT.into(),
+            bridge: Some(definition::DEFAULT_BRIDGE.into()),
+            automatic: true,
+            ..Definition::default()
+        });
+    }
+    definitions.sort_by(|a, b| a.name.cmp(&b.name));
+    let dated = definitions.into_iter().map(|definition| {
+        let made = state.made_at(&definition.name);
+        (definition, made)
+    });
+    let dated = dated.collect();
+    Ok((dated, state.records()?.into_iter().filter(Record::lives).collect()))
+}
+
+/// `servin network ls`.
+pub fn list(invocation: &Invocation, given: &Given) -> Result<i32> {
+    const COLUMNS: &[Column] = &[
+        Column("NETWORK ID", "ID"),
+        Column("NAME", "Name"),
+        Column("DRIVER", "Driver"),
+        Column("SCOPE", "Scope"),
+    ];
+    let filters = Filters::read(given, &["name", "id", "driver", "label", "label!"])?;
+    let (definitions, _) = all(invocation, given)?;
+    let shown = definitions.iter().filter(|(definition, _)| {
+        filters.admit("name", &|name| definition.name.contains(name))
+            && filters.admit("id", &|id| definition.id.starts_with(id))
+            && filters.admit("driver", &|driver| definition.driver.as_str() == driver)
+            && filters.admit_labels(&definition.labels)
+    });
+    let rows: Vec<_> = shown
+        .map(|(definition, made)| {
+            let labels: Vec<String> =
+                definition.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            form::row(&[
+                ("ID", form::id(given, &definition.id)),
+                ("Name", &definition.name),
+                ("Driver", definition.driver.as_str()),
+                ("Scope", "local"),
+                ("IPv6", if definition.has_ipv6() { "true" } else { "false" }),
+                ("Internal", if definition.internal { "true" } else { "false" }),
+                ("Labels", &labels.join(",")),
+                ("CreatedAt", &time::at(*made)),
+            ])
+        })
+        .collect();
+    form::list(given, COLUMNS, "ID", &rows)
+}
+
+object! {
+    /// Docker's document of a network.
+    pub struct Document {
+        "Name" => name: String,
+        "Id" => id: String,
+        "Created" => created: String,
+        "Scope" => scope: String,
+        "Driver" => driver: String,
+        "EnableIPv4" => ipv4: bool,
+        "EnableIPv6" => ipv6: bool,
+        "IPAM" => ipam: Ipam,
+        "Internal" => internal: bool,
+        "Attachable" => attachable: bool,
+        "Ingress" => ingress: bool,
+        "ConfigOnly" => config_only: bool,
+        "Containers" => containers: Map<Member>,
+        "Options" => options: Map<String>,
+        "Labels" => labels: Map<String>,
+    }
+
+    /// Its addresses.
+    pub struct Ipam {
+        "Driver" => driver: String,
+        "Config" => config: Vec<IpamBlock>,
+    }
+
+    /// A block of them.
+    pub struct IpamBlock {
+        "Subnet" => subnet: String,
+        "IPRange" => range: Option<String>,
+        "Gateway" => gateway: Option<String>,
+    }
+
+    /// A container in it.
+    pub struct Member {
+        "Name" => name: String,
+        "EndpointID" => endpoint: String,
+        "MacAddress" => mac: String,
+        "IPv4Address" => ipv4: String,
+        "IPv6Address" => ipv6: String,
+    }
+}
+
+/// A map that is written where it is empty, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Map<T>(Vec<(String, T)>);
+
+impl<T: Json + Default> Json for Map<T> {
+    fn decode(&mut self, value: &miniserde::json::Value, at: &crate::spec::json::Path) -> Result<()> {
+        self.0.decode(value, at)
+    }
+
+    fn encode(&self, out: &mut crate::spec::json::Writer) {
+        self.0.encode(out);
+    }
+}
+
+/// `servin network inspect`.
+pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
+    if given.words.is_empty() {
+        return Err(Error::new(format!("which network? see {INSPECT}")));
+    }
+    let (definitions, records) = all(invocation, given)?;
+    let mut documents = Vec::new();
+    for word in &given.words {
+        let named = definitions.iter().find(|(definition, _)| definition.name == *word);
+        let by_id =
+            || definitions.iter().find(|(definition, _)| word.len() >= 3 && definition.id.starts_with(word));
+        let Some((definition, made)) = named.or_else(by_id) else {
+            return Err(
+                Error::new(format!("there is no network {word}")).hint("`servin network ls` lists them")
+            );
+        };
+        documents.push(document(definition, *made, &records));
+    }
+    let documents: Vec<&dyn Json> = documents.iter().map(|document| document as &dyn Json).collect();
+    form::inspect(given, &documents)
+}
+
+fn document(definition: &Definition, made: i64, records: &[Record]) -> Document {
+    let mut options = definition.options.clone();
+    let named = [("parent", &definition.parent), ("com.docker.network.bridge.name", &definition.bridge)];
+    for (key, value) in named {
+        if let Some(value) = value
+            && options.iter().all(|(other, _)| other != key)
+        {
+            options.push((key.into(), value.clone()));
+        }
+    }
+    Document {
+        name: definition.name.clone(),
+        id: definition.id.clone(),
+        created: time::at(made),
+        scope: "local".into(),
+        driver: definition.driver.as_str().into(),
+        ipv4: definition.block(true).is_some(),
+        ipv6: definition.has_ipv6(),
+        ipam: Ipam {
+            driver: "default".into(),
+            config: definition
+                .blocks
+                .iter()
+                .map(|block| IpamBlock {
+                    subnet: block.subnet.to_string(),
+                    range: block.range.map(|range| range.to_string()),
+                    gateway: block.gateway.map(|gateway| gateway.to_string()),
+                })
+                .collect(),
+        },
+        internal: definition.internal,
+        attachable: true,
+        containers: Map(records.iter().filter_map(|record| member(definition, record)).collect()),
+        options: Map(options),
+        labels: Map(definition.labels.clone()),
+        ..Document::default()
+    }
+}
+
+fn member(definition: &Definition, record: &Record) -> Option<(String, Member)> {
+    let endpoint = record.endpoints.iter().find(|endpoint| endpoint.network == definition.name)?;
+    let address = |is_ipv4| {
+        let mut all = endpoint.addresses.iter();
+        let found = all.find(|assigned| assigned.address.0.is_ipv4() == is_ipv4);
+        found.map_or(String::new(), |assigned| format!("{}/{}", assigned.address, assigned.subnet.prefix))
+    };
+    let member = Member {
+        name: record.name.clone(),
+        endpoint: endpoint.host_interface.clone().unwrap_or_else(|| endpoint.interface.clone()),
+        mac: endpoint.mac.clone().unwrap_or_default(),
+        ipv4: address(true),
+        ipv6: address(false),
+    };
+    Some((record.id.clone(), member))
+}
+
+/// `servin network rm`.
+pub fn remove(invocation: &Invocation, given: &Given) -> Result<i32> {
+    if given.words.is_empty() {
+        return Err(Error::new(format!("which network? see {REMOVE}")));
+    }
+    let (home, root) = (invocation.home(given)?, invocation.root(given)?);
+    let places = places(&home, &root);
+    let mut code = 0;
+    for word in &given.words {
+        let known = || State::lock(&places).and_then(|state| state.find(word)).is_ok();
+        match create::remove(&places, word) {
+            Ok(name) => output::result(name)?,
+            Err(_) if given.switch("force", false) && !known() => {}
+            Err(error) => {
+                output::error(&error);
+                code = 1;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// `servin network prune`.
+pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
+    let filters = Filters::read(given, &["label", "label!"])?;
+    let (home, root) = (invocation.home(given)?, invocation.root(given)?);
+    let places = places(&home, &root);
+    attach::prune(&places, &|_| true)?;
+    let (definitions, records) = all(invocation, given)?;
+    let mut removed = Vec::new();
+    for (definition, _) in definitions.iter().filter(|(definition, _)| {
+        definition.name != definition::DEFAULT && filters.admit_labels(&definition.labels)
+    }) {
+        if !records.iter().any(|record| record.is_in(&definition.name)) {
+            removed.push(create::remove(&places, &definition.name)?);
+        }
+    }
+    if removed.is_empty() {
+        return Ok(0);
+    }
+    output::result(format!("Deleted Networks:\n{}", removed.join("\n"))).map(|()| 0)
+}
