@@ -1,9 +1,10 @@
 //! Root file systems: where a container's files come from.
 //!
-//! So far there is one source, the host itself ([`host_root`]), and of images their names, documents and where they
-//! come from; the store and registries are to come. Everything here writes below `HOME` alone and reads the host's
-//! files without changing them.
+//! Images come from a source (a registry, an archive), are pulled into the store, and are unpacked there layer by
+//! layer. The host itself is a source too ([`host_root`]). Everything here writes below `HOME` alone and reads the
+//! host's files without changing them.
 
+pub mod archive;
 pub mod auth;
 pub mod base64;
 pub mod copy;
@@ -18,9 +19,11 @@ pub mod http;
 pub mod manifest;
 #[cfg(test)]
 pub(crate) mod mutate;
+pub mod pull;
 pub mod reference;
 pub mod registry;
 pub mod source;
+pub mod store;
 pub mod stream;
 pub mod tar;
 #[cfg(feature = "tls")]

@@ -115,7 +115,7 @@ fn open_base(base: &str) -> io::Result<OwnedFd> {
     open_at(CWD, base, DIRECTORY.difference(OFlags::NOFOLLOW))
 }
 
-fn make_all(path: &str, mode: u32) -> Result<()> {
+pub(super) fn make_all(path: &str, mode: u32) -> Result<()> {
     if path.is_empty() || status_at(CWD, path, AtFlags::empty()).is_some() {
         return Ok(());
     }

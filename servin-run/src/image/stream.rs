@@ -22,6 +22,19 @@ pub trait Stream {
     fn fill(&mut self) -> Result<&[u8]>;
     /// Goes on behind the first `length` of them.
     fn consume(&mut self, length: usize);
+    /// Passes over bytes; says over how many, if the end comes before.
+    fn skip(&mut self, length: u64) -> Result<u64> {
+        let mut left = length;
+        while left > 0 {
+            let there = (self.fill()?.len() as u64).min(left);
+            if there == 0 {
+                break;
+            }
+            self.consume(there as usize);
+            left -= there;
+        }
+        Ok(length - left)
+    }
 }
 
 /// Takes exactly as many bytes as `target` has room for; says how many there were before the end.

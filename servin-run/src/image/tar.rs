@@ -131,33 +131,39 @@ pub struct Archive<'a> {
     padding: u64,
     entries: u64,
     bytes: u64,
+    position: u64,
 }
 
 impl<'a> Archive<'a> {
     /// Reads an archive that is not compressed.
     pub fn new(input: Box<dyn Stream + 'a>, limits: Limits) -> Self {
-        Archive { input, limits, global: Extended::default(), left: 0, padding: 0, entries: 0, bytes: 0 }
+        Archive {
+            input,
+            limits,
+            global: Extended::default(),
+            left: 0,
+            padding: 0,
+            entries: 0,
+            bytes: 0,
+            position: 0,
+        }
     }
 
     /// Reads a block; false at the very end.
     fn block(&mut self, block: &mut [u8; BLOCK]) -> Result<bool> {
         match take(&mut *self.input, block)? {
             0 => Ok(false),
-            BLOCK => Ok(true),
+            BLOCK => {
+                self.position += BLOCK as u64;
+                Ok(true)
+            }
             _ => Err(cut_off()),
         }
     }
 
-    fn skip(&mut self, mut length: u64) -> Result<()> {
-        while length > 0 {
-            let there = (self.input.fill()?.len() as u64).min(length);
-            if there == 0 {
-                return Err(cut_off());
-            }
-            self.input.consume(there as usize);
-            length -= there;
-        }
-        Ok(())
+    fn skip(&mut self, length: u64) -> Result<()> {
+        self.position += length;
+        if self.input.skip(length)? < length { Err(cut_off()) } else { Ok(()) }
     }
 
     /// The content of a header's own entry: a long name, pax records.
@@ -174,6 +180,7 @@ impl<'a> Archive<'a> {
         if take(&mut *self.input, &mut content)? < content.len() {
             return Err(cut_off());
         }
+        self.position += size;
         self.skip(padding(size))?;
         Ok(content)
     }
@@ -290,9 +297,9 @@ impl<'a> Archive<'a> {
         Ok(())
     }
 
-    /// How many bytes the contents had so far.
-    pub fn unpacked(&self) -> u64 {
-        self.bytes
+    /// Where in the archive we are: at the beginning of the entry's content, until some of it is read.
+    pub fn position(&self) -> u64 {
+        self.position
     }
 
     /// More of the current entry's content; nothing at its end.
@@ -311,6 +318,7 @@ impl<'a> Archive<'a> {
     /// Goes on behind `length` bytes of what [`Self::content`] showed.
     pub fn consume(&mut self, length: usize) {
         self.left -= length as u64;
+        self.position += length as u64;
         self.input.consume(length);
     }
 
