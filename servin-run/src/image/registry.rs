@@ -9,6 +9,8 @@ mod blob;
 pub mod configuration;
 mod push;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use alloc::boxed::Box;
 use alloc::string::String;

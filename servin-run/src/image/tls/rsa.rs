@@ -33,10 +33,12 @@ pub fn verify(key: &[u8], hash: Sha2, digest: &[u8], signature: &[u8], padding: 
     let params = BoxedMontyParams::new_vartime(Odd::new(n).into_option()?);
     let power = BoxedMontyForm::new(s, &params)
         .pow_bounded_exp(&BoxedUint::from(exponent), 64 - exponent.leading_zeros());
-    let message = power.retrieve().to_be_bytes();
+    let padded = power.retrieve().to_be_bytes();
+    // Whole words come out of it; what is less than the modulus is not longer.
+    let message = &padded[padded.len().checked_sub(modulus.len())?..];
     match padding {
-        Padding::Pkcs1 => (pkcs1(hash, digest, message.len())? == *message).then_some(()),
-        Padding::Pss => pss(hash, digest, &message, modulus.first()?.leading_zeros()),
+        Padding::Pkcs1 => (pkcs1(hash, digest, message.len())? == message).then_some(()),
+        Padding::Pss => pss(hash, digest, message, modulus.first()?.leading_zeros()),
     }
 }
 
@@ -126,4 +128,70 @@ fn pss(hash: Sha2, digest: &[u8], message: &[u8], spare: u32) -> Option<()> {
     let (&one, zeroes) = padding.split_last()?;
     let (again, _) = hash.digest(&[&[0; 8], digest, salt]);
     (one == 1 && zeroes.iter().all(|byte| *byte == 0) && again[..size] == *expected).then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Signatures of "what was signed", made by OpenSSL 3.0 (the last one, by a key of 2057 bits, by hand):
+    /// padding, hash, key, signature.
+    const SIGNATURES: &str = include_str!("rsa/signatures.txt");
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
+        (0..hex.len()).step_by(2).map(byte).collect()
+    }
+
+    #[test]
+    fn what_openssl_signed_is_accepted_and_nothing_else() {
+        for line in SIGNATURES.lines() {
+            let mut words = line.split(' ');
+            let mut word = || words.next().expect("four words");
+            let padding = if word() == "pss" { Padding::Pss } else { Padding::Pkcs1 };
+            let hash = match word() {
+                "256" => Sha2::Sha256,
+                "384" => Sha2::Sha384,
+                _ => Sha2::Sha512,
+            };
+            let (key, signature) = (bytes(word()), bytes(word()));
+            let (digest, length) = hash.digest(&[b"what was ", b"signed"]);
+            let digest = &digest[..length];
+            let good = |key: &[u8], digest: &[u8], signature: &[u8]| {
+                verify(key, hash, digest, signature, padding).is_some()
+            };
+            assert!(good(&key, digest, &signature), "{line:.20}");
+            for at in (0..signature.len()).step_by(37) {
+                let mut other = signature.clone();
+                other[at] ^= 1;
+                assert!(!good(&key, digest, &other), "{line:.20} with another byte at {at}");
+            }
+            let mut other = Vec::from(digest);
+            other[length - 1] ^= 1;
+            assert!(!good(&key, &other, &signature), "another digest");
+            assert!(!good(&key, digest, &signature[1..]) && !good(&key, digest, &[]), "another length");
+            let wrong = if matches!(padding, Padding::Pss) { Padding::Pkcs1 } else { Padding::Pss };
+            assert!(verify(&key, hash, digest, &signature, wrong).is_none(), "another padding");
+            // Zero, one and the modulus less one are their own powers.
+            let modulus = public_key(&key).expect("a key").0.to_vec();
+            let mut less_one = modulus.clone();
+            *less_one.last_mut().expect("not empty") ^= 1;
+            let mut one = alloc::vec![0; modulus.len()];
+            assert!(
+                !good(&key, digest, &one) && !good(&key, digest, &less_one) && !good(&key, digest, &modulus)
+            );
+            *one.last_mut().expect("not empty") = 1;
+            assert!(!good(&key, digest, &one));
+        }
+    }
+
+    #[test]
+    fn a_hostile_key_does_no_harm() {
+        let line = SIGNATURES.lines().next().expect("one");
+        let words: Vec<&str> = line.split(' ').collect();
+        let (key, signature) = (bytes(words[2]), bytes(words[3]));
+        crate::image::mutate::bytes(&[key], 300, |key| {
+            let _ = verify(key, Sha2::Sha256, &[0; 32], &signature, Padding::Pkcs1);
+        });
+    }
 }
