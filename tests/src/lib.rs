@@ -15,6 +15,7 @@ mod oci;
 mod outside;
 mod people;
 mod places;
+pub mod registry;
 mod report;
 mod run;
 mod sys;
