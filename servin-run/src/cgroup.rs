@@ -13,6 +13,7 @@ pub mod path;
 pub mod processes;
 pub mod remove;
 pub mod statistics;
+pub mod systemd;
 pub mod tree;
 
 pub use hierarchy::Hierarchy;
