@@ -59,6 +59,8 @@ pub struct Options<'o> {
     pub blocked: Option<SignalSet>,
     /// The cgroup in which the container's process is born (its directory).
     pub cgroup: Option<BorrowedFd<'o>>,
+    /// Instead of that, whoever watches moves the process into its cgroup.
+    pub place: bool,
     /// A process all of whose namespaces of these kinds are joined first (a pidfd).
     pub enter: Option<(BorrowedFd<'o>, CloneFlags)>,
 }
@@ -67,6 +69,11 @@ pub struct Options<'o> {
 pub trait Watch {
     /// The container's process was born; nothing in it has happened yet that would outlive it.
     fn born(&mut self, _pid: Pid) -> Result<()> {
+        Ok(())
+    }
+
+    /// The process waits to be moved into its cgroup.
+    fn place(&mut self, _pid: Pid) -> Result<()> {
         Ok(())
     }
 
@@ -281,6 +288,7 @@ impl Conversation<'_> {
     /// Answers until the other side is gone, which at the exec means success.
     fn hold(&mut self, outside: &Channel, watch: &mut dyn Watch) -> Result<()> {
         let go = || outside.send(&Message::Go).step(|| "answer the container's process");
+        let mut waits_for_place = false;
         if !self.intermediate {
             watch.born(self.process)?;
         }
@@ -299,6 +307,16 @@ impl Conversation<'_> {
                 Message::Process(pid) => {
                     self.change_process(pid)?;
                     watch.born(self.process)?;
+                    if core::mem::take(&mut waits_for_place) {
+                        watch.place(self.process)?;
+                        go()?;
+                    }
+                }
+                // The process was faster than the one that says its pid.
+                Message::Place if self.intermediate => waits_for_place = true,
+                Message::Place => {
+                    watch.place(self.process)?;
+                    go()?;
                 }
                 Message::Hooks => {
                     self.run_hooks()?;

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::cgroup::{Outside, cgroup_mount};
 use crate::leaks::Snapshot;
@@ -94,6 +95,16 @@ fn victim() -> Vec<(String, String)> {
         .collect();
     found.sort();
     found
+}
+
+/// Runs a test in the machine's own namespaces, one such test at a time: for what a service of the machine must see.
+/// The machine is one that is thrown away, and says by SERVIN_ROOT where containers are kept.
+pub fn beside_the_host<Test: FnOnce()>(test: Test) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _held = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(std::env::var_os("SERVIN_ROOT").is_some(), "this test is for a machine of its own");
+    sys::adopt_orphans();
+    test();
 }
 
 /// Takes away what Servin keeps on purpose (the root made of the host's programs), so that the rest can be compared.

@@ -21,7 +21,9 @@ mod run;
 mod sys;
 mod terminal;
 
-pub use alone::{alone, forget_home, make_private_again, make_shared, own_capabilities, skipped};
+pub use alone::{
+    alone, beside_the_host, forget_home, make_private_again, make_shared, own_capabilities, skipped,
+};
 pub use bundle::Bundle;
 pub use cgroup::{cgroup_mount, has_controller};
 pub use oci::{oci, state, status};

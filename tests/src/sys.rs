@@ -156,6 +156,12 @@ pub fn bring_up_loopback() -> io::Result<()> {
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request) }).map(drop)
 }
 
+/// Makes processes whose parents have ended children of this one.
+pub(crate) fn adopt_orphans() {
+    // SAFETY: the call takes numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).expect("become a subreaper");
+}
+
 /// Sends a signal.
 pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: no pointers.

@@ -41,7 +41,7 @@ impl Cgroup {
                 Err(Errno::OPNOTSUPP) if path != "." => continue,
                 Err(Errno::OPNOTSUPP) => file::read(&directory, "cgroup.threads")?,
                 // Removed meanwhile.
-                Err(Errno::NODEV) => continue,
+                Err(Errno::NODEV | Errno::NOENT) => continue,
                 other => other?,
             };
             pids.append(&mut numbers(&text));

@@ -36,10 +36,10 @@ impl Cgroup {
                 Err(errno) => return Err(errno).step(step),
             }
             let progress = sweep(&parent, name).step(step)?;
-            if now() > deadline {
-                return Err(self.alive(&self.pids()?).within(step()));
-            }
             if !progress {
+                if now() > deadline {
+                    return Err(self.alive(&self.pids()?).within(step()));
+                }
                 pause(delay);
                 delay = (delay * 2).min(32);
             }

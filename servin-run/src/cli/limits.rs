@@ -9,7 +9,7 @@ use core::str::FromStr;
 use rustix::fs::{FileType, major, minor, stat};
 
 use super::arguments::{Flag, Given, Group, flag};
-use super::size;
+use super::{Invocation, rootless, size};
 use crate::container::placement::{self, Manager};
 use crate::error::{Error, Result, Step};
 use crate::spec::{DeviceRule, Resources, ThrottleDevice, WeightDevice};
@@ -93,8 +93,11 @@ pub fn cgroups_path(given: &Given, id: &str) -> Result<Option<String>> {
 }
 
 /// Who makes the cgroup.
-pub fn manager(given: &Given) -> Result<Manager> {
-    given.value("cgroup-manager").map_or(Ok(Manager::default()), Manager::by_name)
+pub fn manager(invocation: &Invocation, given: &Given) -> Result<Manager> {
+    match given.value("cgroup-manager") {
+        None => Ok(Manager::default()),
+        Some(name) => Manager::by_name(name, rootless::systemd(invocation)),
+    }
 }
 
 fn read(given: &Given, find: Find) -> Result<Resources> {

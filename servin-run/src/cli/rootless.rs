@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use rustix::process::{getegid, geteuid};
 
 use super::Invocation;
+use crate::container::placement::is_host_root;
 use crate::fs::read_text;
 use crate::launch::user_namespace::helper;
 use crate::spec::IdMapping;
@@ -85,9 +86,55 @@ fn subordinate(text: &str, name: &str, number: &str) -> Vec<IdMapping> {
     maps
 }
 
+/// The sockets at which systemd may be asked, those of its manager itself before those of a bus: the system's for
+/// root, else the user's own.
+pub fn systemd(invocation: &Invocation) -> Vec<String> {
+    if is_host_root() {
+        return ["/run/systemd/private", "/run/dbus/system_bus_socket"].map(String::from).into();
+    }
+    let own = match invocation.variable("XDG_RUNTIME_DIR") {
+        Some(own) => String::from(own),
+        None => format!("/run/user/{}", uid_outside()),
+    };
+    let mut sockets = Vec::from([format!("{own}/systemd/private")]);
+    sockets.extend(invocation.variable("DBUS_SESSION_BUS_ADDRESS").and_then(socket_of));
+    sockets.push(format!("{own}/bus"));
+    sockets
+}
+
+/// Engines without privileges are root in a user namespace.
+fn uid_outside() -> u32 {
+    let uid = geteuid().as_raw();
+    let map = read_text("/proc/self/uid_map").unwrap_or_default();
+    let first = map.lines().next().unwrap_or_default();
+    let mut fields = first.split_ascii_whitespace().map(|field| field.parse::<u32>().ok());
+    match (fields.next().flatten(), fields.next().flatten()) {
+        (Some(inside), Some(outside)) if inside == uid => outside,
+        _ => uid,
+    }
+}
+
+/// The first socket in an address of D-Bus (`unix:path=/run/user/1000/bus,guid=…`), one of the kernel's own name space
+/// behind an `@`.
+fn socket_of(address: &str) -> Option<String> {
+    let keys = address.split(';').find_map(|one| one.strip_prefix("unix:"))?;
+    keys.split(',').find_map(|pair| match pair.split_once('=')? {
+        ("path", path) => Some(path.into()),
+        ("abstract", name) => Some(format!("@{name}")),
+        _ => None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_of_a_bus_has_a_socket() {
+        assert_eq!(socket_of("unix:path=/run/user/1000/bus,guid=1").as_deref(), Some("/run/user/1000/bus"));
+        assert_eq!(socket_of("tcp:host=x;unix:guid=1,abstract=/tmp/d").as_deref(), Some("@/tmp/d"));
+        assert_eq!(["", "unix:", "tcp:host=x"].map(socket_of), [None, None, None]);
+    }
 
     #[test]
     fn subordinate_ids_follow_each_other() {

@@ -131,7 +131,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         pid_file: None,
         console_socket: None,
         wait: false,
-        manager: limits::manager(given)?,
+        manager: limits::manager(invocation, given)?,
         layer: has_layer,
     };
     let options = launch::Options { die_with_us: true, ..oci::options(given.switch("trace", false)) };

@@ -8,7 +8,7 @@ use rustix::fs::CWD;
 use rustix::process::Pid;
 
 use super::directory::{Directory, Lock, Root, write_whole};
-use super::placement::{Manager, Placement};
+use super::placement::{Manager, Placement, Scope};
 use super::process::Identity;
 use super::record::{self, Record, START};
 use super::resctrl::Groups;
@@ -87,7 +87,8 @@ fn make(root: &Root, request: &Request, options: launch::Options) -> Result<Crea
         owner: request.owner.clone(),
         ..Record::default()
     };
-    let mut creation = Creation { request, directory: &directory, record, born: false, groups: None };
+    let mut creation =
+        Creation { request, directory: &directory, record, born: false, groups: None, scope: None };
     let warn = options.warn;
     let layer = if request.layer { layer::make(&directory).map(Some) } else { Ok(None) };
     let launched = layer.and_then(|layer| Ok((creation.launch(options)?, layer)));
@@ -124,27 +125,38 @@ struct Creation<'c> {
     born: bool,
     /// Its share of caches.
     groups: Option<Groups>,
+    /// The scope that systemd is to make of it.
+    scope: Option<Scope>,
 }
 
 impl Creation<'_> {
     fn launch(&mut self, options: launch::Options) -> Result<Running> {
         let request = self.request;
-        let placement = Placement::find(request.plan, request.id, request.manager)?;
+        let placement = Placement::find(request.plan, request.id, &request.manager)?;
         let rdt = request.config.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref());
         self.groups = rdt.map(|rdt| Groups::plan(rdt, request.id)).transpose()?;
         record::save_config(self.directory, request.text)?;
         self.record.cgroup = placement.as_ref().map(Placement::directory);
+        if let Some(Placement::Scope(scope)) = &placement {
+            self.record.scope = Some(scope.unit.name.clone());
+            self.record.systemd = Some(scope.manager.address().into());
+        }
         self.record.resctrl = self.groups.as_ref().map_or(Vec::new(), |groups| groups.own.clone());
         self.record.save(self.directory)?;
         if let Some(groups) = &self.groups {
             groups.make()?;
         }
-        let made = match &placement {
-            Some(placement) => placement.make(&request.plan.limits, options.warn)?,
+        let has_place = placement.is_some();
+        let made = match placement {
+            Some(Placement::Directory(place)) => place.make(&request.plan.limits, options.warn)?,
+            Some(Placement::Scope(scope)) => {
+                self.scope = Some(scope);
+                None
+            }
             None => None,
         };
         self.record.cgroup_made = made.is_some();
-        if placement.is_some() {
+        if has_place {
             self.record.save(self.directory)?;
         }
         let listener = match request.wait {
@@ -153,7 +165,8 @@ impl Creation<'_> {
         };
         let cgroup = made.as_ref().map(|made| made.descriptor());
         let state = self.record.state(request.id, request.config.annotations.clone());
-        let options = launch::Options { listener, cgroup, state, ..options };
+        let place = self.scope.is_some();
+        let options = launch::Options { listener, cgroup, place, state, ..options };
         let running = launch::launch(request.plan, &options, self)?;
         made.map(Made::keep);
         Ok(running)
@@ -165,6 +178,14 @@ impl Watch for Creation<'_> {
         self.born = true;
         self.groups.as_ref().map_or(Ok(()), |groups| groups.assign(pid))?;
         device::move_all(self.request.config, pid.as_raw_nonzero().get())
+    }
+
+    fn place(&mut self, pid: Pid) -> Result<()> {
+        let Some(scope) = &mut self.scope else { return Ok(()) };
+        self.record.cgroup = Some(scope.start(pid, &self.request.plan.limits)?);
+        self.record.cgroup_made = true;
+        self.record.save(self.directory)?;
+        scope.limit(&self.request.plan.limits)
     }
 
     fn ready(&mut self, pid: Pid, terminal: Option<&OwnedFd>) -> Result<()> {

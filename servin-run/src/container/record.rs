@@ -42,6 +42,10 @@ object! {
         "cgroup" => cgroup: Option<String>,
         /// That cgroup was made; before, it may be another's.
         "cgroupMade" => cgroup_made: bool,
+        /// With the systemd driver: the scope whose cgroup it is,
+        "scope" => scope: Option<String>,
+        /// and the socket of the manager who has it.
+        "systemd" => systemd: Option<String>,
         /// Its own directories of the resctrl file system, in the order of their making.
         "resctrl" => resctrl: Vec<String>,
     }

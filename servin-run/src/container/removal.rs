@@ -4,7 +4,7 @@ use linux_raw_sys::general::SIGKILL;
 
 use super::directory::{Directory, Root};
 use super::record::{self, Container, Record};
-use super::resctrl;
+use super::{placement, resctrl};
 use crate::cgroup;
 use crate::error::{Error, Result};
 use crate::launch::hooks;
@@ -70,11 +70,15 @@ pub fn clean_up(
     state: State,
     warn: Option<fn(&str)>,
 ) -> Result<()> {
-    match (record.cgroup()?, &record.cgroup) {
-        (Some(cgroup), _) => {
-            cgroup.kill()?;
-            cgroup.remove()?;
-        }
+    let own = record.cgroup()?;
+    if let Some(cgroup) = &own {
+        cgroup.kill()?;
+    }
+    let stopped = placement::stop(record);
+    match (own, &record.cgroup) {
+        (Some(cgroup), _) => cgroup.remove()?,
+        // systemd removes what it has made; if it cannot be asked, that is told with what stays behind.
+        (None, Some(_)) if record.scope.is_some() => stopped?,
         // It may be one that another container has, and is then not removed by this.
         (None, Some(path)) => cgroup::remove_if_empty(path),
         (None, None) => {}

@@ -54,6 +54,8 @@ pub enum Message {
     Warning(String),
     /// To the outside: I am in a user namespace without ids.
     NeedsMaps,
+    /// To the outside: move me into my cgroup.
+    Place,
     /// To the outside: the container's process has this pid, and it is your child.
     Process(u32),
     /// To the outside: the master side of the container's terminal.
@@ -110,6 +112,7 @@ impl Channel {
                 bytes.extend(text.bytes().take(LONGEST / 2));
             }
             Message::NeedsMaps => bytes.push(b'M'),
+            Message::Place => bytes.push(b'L'),
             Message::Process(pid) => {
                 bytes.push(b'P');
                 bytes.extend(pid.to_ne_bytes());
@@ -154,6 +157,7 @@ fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> 
         b'F' => Message::Failed(failure(body)?),
         b'W' => Message::Warning(text(0)?),
         b'M' => Message::NeedsMaps,
+        b'L' => Message::Place,
         b'P' => Message::Process(number()?),
         b'C' => Message::Terminal(descriptor?),
         b'N' => Message::Notify(descriptor?),

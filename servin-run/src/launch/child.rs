@@ -173,6 +173,9 @@ impl Child<'_> {
             // "0" is whoever writes.
             cgroup::file::write(cgroup, "cgroup.procs", "0").step(|| "enter the cgroup")?;
         }
+        if self.options.place {
+            self.ask(&Message::Place)?;
+        }
         if needs_maps {
             self.ask(&Message::NeedsMaps)?;
         }

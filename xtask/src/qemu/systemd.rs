@@ -53,6 +53,8 @@ TimeoutStartSec=infinity
 pub const RC_HEAD: &str = r#"#!/bin/sh
 # Made by xtask: runs every test program under systemd, reports, powers off.
 export PATH=/servin/dist:/usr/sbin:/usr/bin HOME=/root TMPDIR=/tmp TERM=dumb RUST_BACKTRACE=1
+export SERVIN_ROOT=/run/servin-tests SERVIN_HOME=/var/lib/servin-tests
+mkdir -m 755 /tmp/servin-tests
 "#;
 
 /// Returns the root below `folder`, making it the first time.

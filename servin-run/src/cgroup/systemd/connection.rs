@@ -68,14 +68,14 @@ impl Connection {
     }
 
     fn introduce(&mut self) -> Result<()> {
-        self.send(b"\0AUTH EXTERNAL\r\nDATA\r\n")?;
+        // All at once: what follows BEGIN in one read with it, systemd leaves unread until more comes.
+        self.send(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
         let first = self.line()?;
         // Who needs no data says so at once, and refuses what was sent as such.
         let accepted = if first == "DATA" { self.line()? } else { first };
         if !accepted.starts_with("OK ") {
             return Err(Error::new(format_args!("it does not let us in: \"{accepted}\"")));
         }
-        self.send(b"BEGIN\r\n")?;
         if self.has_bus {
             self.bus_call("Hello", "", Body::new())?;
             let mut rule = Body::new();

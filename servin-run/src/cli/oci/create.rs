@@ -121,7 +121,7 @@ fn make(
         pid_file: given.value("pid-file"),
         console_socket,
         wait,
-        manager: session.globals.manager,
+        manager: session.globals.manager.clone(),
         layer: false,
     };
     let keyring = (!given.switch("no-new-keyring", false)).then(|| alloc::format!("_ses.{id}"));

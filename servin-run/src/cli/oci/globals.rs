@@ -74,7 +74,10 @@ impl<'a> Globals<'a> {
         } else {
             given.value("cgroup-manager")
         };
-        let manager = manager.map_or(Ok(Manager::default()), Manager::by_name)?;
+        let manager = match manager {
+            None => Manager::default(),
+            Some(name) => Manager::by_name(name, rootless::systemd(invocation))?,
+        };
         if let Some(word) = given.value("rootless").filter(|word| !matches!(*word, "true" | "false" | "auto"))
         {
             return Err(Error::new(format_args!("--rootless {word}: neither true nor false nor auto")));

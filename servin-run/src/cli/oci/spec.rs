@@ -114,8 +114,8 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
             cgroup: Some(Cgroup {
                 v1: Some(false),
                 v2: Some(true),
-                systemd: Some(false),
-                systemd_user: Some(false),
+                systemd: Some(true),
+                systemd_user: Some(true),
                 rdma: Some(true),
             }),
             seccomp: Some(Seccomp {

@@ -59,10 +59,7 @@ pub fn update(session: &Session, arguments: &[&str]) -> Result<i32> {
     if matches!(container.status, Status::Stopped | Status::Creating) {
         return Err(Error::new("container not running"));
     }
-    let Some(cgroup) = &container.cgroup else {
-        return Err(Error::new(format_args!("the container {id} has no cgroup whose limits could change")));
-    };
-    placement::update(cgroup, resources).map(|()| 0)
+    placement::update(&container, resources).map(|()| 0)
 }
 
 fn document(file: &str) -> Result<String> {
