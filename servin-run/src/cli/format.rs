@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use miniserde::json::{Object, Value};
+use crate::spec::json::{self, Object, Value};
 
 use super::arguments::{Flag, Given, Group, flag};
 use super::output;
@@ -49,7 +49,7 @@ pub fn row(fields: &[(&str, &str)]) -> Value {
 
 /// A document as a value, to fill a template from.
 pub fn value(document: &dyn Json) -> Value {
-    miniserde::json::from_str(&to_json(document)).unwrap_or_default()
+    json::from_str(&to_json(document)).unwrap_or_default()
 }
 
 /// Prints rows as the flags of [`LIST`] ask; `key` is the field of `--quiet`.

@@ -248,7 +248,7 @@ object! {
 pub struct Map<T>(Vec<(String, T)>);
 
 impl<T: Json + Default> Json for Map<T> {
-    fn decode(&mut self, value: &miniserde::json::Value, at: &crate::spec::json::Path) -> Result<()> {
+    fn decode(&mut self, value: &crate::spec::json::Value, at: &crate::spec::json::Path) -> Result<()> {
         self.0.decode(value, at)
     }
 

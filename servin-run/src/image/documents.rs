@@ -178,7 +178,7 @@ pub struct Present;
 impl crate::spec::json::Json for Present {
     fn decode(
         &mut self,
-        _: &miniserde::json::Value,
+        _: &crate::spec::json::Value,
         _: &crate::spec::json::Path,
     ) -> crate::error::Result<()> {
         Ok(())

@@ -4,10 +4,8 @@ use alloc::string::String;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use miniserde::json::Value;
-
 use crate::error::{Error, Result};
-use crate::spec::json::{Json, Path, Writer};
+use crate::spec::json::{Json, Path, Value, Writer};
 
 /// A block, written `10.0.0.0/24`: all addresses that share its first `prefix` bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use miniserde::json::Value;
+use super::json::Value;
 
 use super::json::{Json, Path, Writer, object};
 use crate::error::Result;

@@ -1,21 +1,21 @@
 //! JSON to typed structures and back, by tables. `table`'s `object!` declares a structure with the names of
 //! its properties, `word_enum!` a closed set of words. One decoder and one encoder walk the fields as `dyn
-//! Json`, so that two hundred properties cost one loop. miniserde reads the text (RFC 8259) without
-//! recursion: nesting cannot exhaust the stack. Every error names the document and the property.
+//! Json`, so that two hundred properties cost one loop. Every error names the document and the property.
 
 use alloc::string::String;
 use core::fmt;
 
-use miniserde::json::{Number, Value};
-
 use crate::error::{Error, Result};
 
-mod syntax;
+mod reader;
 pub(crate) mod table;
+mod value;
 mod values;
 mod writer;
 
+pub use reader::{SyntaxError, from_str};
 pub(crate) use table::{object, word_enum};
+pub use value::{Number, Object, Value};
 pub use writer::{Writer, to_json, to_json_pretty, to_json_pretty_list};
 
 /// A value with a form in JSON.
@@ -40,9 +40,8 @@ pub fn parse<T: Json + Default>(text: &str, document: &str) -> Result<T> {
 
 fn parse_into(target: &mut dyn Json, text: &str, document: &str) -> Result<()> {
     let at = Path { parent: None, step: Step::Document(document) };
-    let Ok(value) = miniserde::json::from_str::<Value>(text) else {
-        return Err(Error::new(format_args!("{document}: not valid JSON{}", syntax::FirstError(text))));
-    };
+    let value =
+        from_str(text).map_err(|error| Error::new(format_args!("{document}: not valid JSON{error}")))?;
     target.decode(&value, &at)
 }
 
@@ -105,7 +104,7 @@ impl fmt::Display for Found<'_> {
             Value::Bool(value) => write!(f, "{value}"),
             Value::Number(Number::U64(number)) => write!(f, "{number}"),
             Value::Number(Number::I64(number)) => write!(f, "{number}"),
-            Value::Number(Number::F64(_)) => f.write_str("a fraction or a larger number"),
+            Value::Number(Number::Other(_)) => f.write_str("a fraction or a larger number"),
             Value::String(text) => Quoted(text).fmt(f),
             Value::Array(_) => f.write_str("a list"),
             Value::Object(_) => f.write_str("an object"),

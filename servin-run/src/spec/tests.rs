@@ -197,9 +197,10 @@ fn an_error_says_where_the_text_is_no_json() {
         ("[-]", " at line 1, column 3: expected a digit"),
         ("[1.e]", " at line 1, column 4: expected a digit"),
         ("[01]", " at line 1, column 3: expected ',' or ']'"),
-        // Well formed, and yet refused: no number that a machine holds, half a surrogate pair.
-        ("[1e999]", ""),
-        ("[\"\\ud800\"]", ""),
+        (
+            "[\"\\ud800\"]",
+            " at line 1, column 9: expected the escapes of two surrogates that belong together",
+        ),
     ] {
         fails::<Config>(text, &format!("config.json: not valid JSON{place}"));
     }
@@ -211,12 +212,12 @@ fn a_million_brackets_do_not_exhaust_the_stack() {
     let open = "[".repeat(depth);
     fails::<Config>(
         &open,
-        &format!("config.json: not valid JSON at line 1, column {}: expected a value", depth + 1),
+        "config.json: not valid JSON at line 1, column 1001: expected at most 1000 brackets within each other",
     );
-    let closed = open + &"]".repeat(depth);
+    let closed = open[..999].to_owned() + &"]".repeat(999);
     let inside = format!(r#"{{"ociVersion":"1.3.0","unknown":{closed}}}"#);
     assert!(parse::<Config>(&inside, "config.json").is_ok());
-    let objects = r#"{"a":"#.repeat(depth) + "1" + &"}".repeat(depth);
+    let objects = r#"{"a":"#.repeat(1000) + "1" + &"}".repeat(1000);
     fails::<Config>(&objects, "config.json: ociVersion is missing");
 }
 

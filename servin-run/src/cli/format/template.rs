@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use miniserde::json::{Number, Value};
+use crate::spec::json::{Number, Value};
 
 use super::super::size;
 use crate::error::{Error, Result};
@@ -194,7 +194,7 @@ impl Template {
         if let (true, Value::Object(object)) = (self.strict, &*value)
             && !object.contains_key(name)
         {
-            let names: Vec<&str> = object.keys().map(String::as_str).collect();
+            let names: Vec<&str> = object.keys().collect();
             return refuse(format_args!("there is no field {name}, there are {}", names.join(", ")));
         }
         match &*value {
@@ -227,10 +227,10 @@ fn items(value: Cow<'_, Value>) -> Result<Vec<(Value, Cow<'_, Value>)>> {
             list.iter().enumerate().map(|(index, item)| owned((number(index), item))).collect()
         }
         Cow::Borrowed(Value::Object(object)) => {
-            object.iter().map(|(key, item)| (Value::String(key.clone()), Cow::Borrowed(item))).collect()
+            object.iter().map(|(key, item)| (Value::String(key.into()), Cow::Borrowed(item))).collect()
         }
         Cow::Owned(Value::Object(object)) => {
-            object.iter().map(|(key, item)| owned((Value::String(key.clone()), item))).collect()
+            object.iter().map(|(key, item)| owned((Value::String(key.into()), item))).collect()
         }
         other => return refuse(format_args!("{} is nothing to range over", shown(other))),
     })
@@ -338,7 +338,7 @@ mod tests {
         "Labels":{"k":"v","x.y":"z"},"Ports":{"80/tcp":[{"HostIp":"","HostPort":"8080"}]},"Empty":[],"Rate":null}"#;
 
     fn fill(template: &str) -> String {
-        let value = miniserde::json::from_str(DOCUMENT).expect("JSON");
+        let value = crate::spec::json::from_str(DOCUMENT).expect("JSON");
         let filled = Template::parse(template, false).and_then(|template| template.fill(&value));
         filled.unwrap_or_else(|error| error.to_string())
     }

@@ -5,7 +5,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use miniserde::json::{Object, Value};
 use rustix::fs::{CWD, Mode, mkdirat};
 use rustix::io::Errno;
 
@@ -15,7 +14,7 @@ use crate::fs::whole::write_whole;
 use crate::image::base64;
 use crate::image::environment::Environment;
 use crate::image::reference::DEFAULT_REGISTRY;
-use crate::spec::json::{self, object};
+use crate::spec::json::{self, Object, Value, object};
 
 object! {
     /// A file of logins.
@@ -176,27 +175,31 @@ pub fn keep(file: &str, registry: &str, login: Option<(&str, &str)>) -> Result<b
     };
     // What is there must make sense to us before we write it again.
     json::parse::<Logins>(&text, file)?;
-    let Ok(Value::Object(mut document)) = miniserde::json::from_str(&text) else {
+    let Ok(Value::Object(mut document)) = json::from_str(&text) else {
         return Err(Error::new(format_args!("{file}: not an object")));
     };
-    let auths = document.entry("auths".into()).or_insert_with(|| Value::Object(Object::new()));
+    let auths = document.entry("auths");
+    if *auths == Value::Null {
+        *auths = Value::Object(Object::new());
+    }
     let Value::Object(auths) = auths else {
         return Err(Error::new(format_args!("{file}: auths is not an object")));
     };
-    let known: Vec<String> = auths.keys().filter(|key| normal(key) == registry).cloned().collect();
-    known.iter().for_each(|key| drop(auths.remove(key)));
+    let before = auths.len();
+    auths.retain(|key| normal(key) != registry);
+    let was_known = auths.len() != before;
     if let Some((user, password)) = login {
         let mut entry = Object::new();
-        entry.insert("auth".into(), Value::String(base64::encode(format!("{user}:{password}").as_bytes())));
+        entry.insert("auth", Value::String(base64::encode(format!("{user}:{password}").as_bytes())));
         let key = if registry == DEFAULT_REGISTRY { DOCKERS_KEY } else { registry };
-        auths.insert(key.into(), Value::Object(entry));
-    } else if known.is_empty() {
+        auths.insert(key, Value::Object(entry));
+    } else if !was_known {
         return Ok(false);
     }
     make_folder(file).map_err(within)?;
-    let text = miniserde::json::to_string(&Value::Object(document));
+    let text = json::to_json(&Value::Object(document));
     write_whole(CWD, file, &text, 0o600).step(|| format!("write {file}")).map_err(within)?;
-    Ok(!known.is_empty())
+    Ok(was_known)
 }
 
 /// Makes the folders above a file.

@@ -2,9 +2,7 @@
 
 use alloc::string::String;
 
-use miniserde::json::Value;
-
-use super::{Json, Path, Step, Writer};
+use super::{Json, Path, Step, Value, Writer};
 use crate::error::Result;
 
 /// Declares structures as tables: the JSON name, the field, its type. A property is required unless its type
@@ -21,7 +19,7 @@ macro_rules! object {
         impl $crate::spec::json::Json for $name {
             fn decode(
                 &mut self,
-                value: &miniserde::json::Value,
+                value: &$crate::spec::json::Value,
                 at: &$crate::spec::json::Path,
             ) -> $crate::error::Result<()> {
                 const NAMES: &str = concat!($($json, ","),*);
@@ -70,7 +68,7 @@ macro_rules! word_enum {
         impl $crate::spec::json::Json for $name {
             fn decode(
                 &mut self,
-                value: &miniserde::json::Value,
+                value: &$crate::spec::json::Value,
                 at: &$crate::spec::json::Path,
             ) -> $crate::error::Result<()> {
                 *self = Self::ALL[$crate::spec::json::table::decode_word(Self::WORDS, value, at)?];

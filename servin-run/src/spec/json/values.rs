@@ -3,9 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use miniserde::json::{Number, Value};
-
-use super::{Json, Path, Step, Writer};
+use super::{Json, Number, Path, Step, Value, Writer};
 use crate::error::Result;
 
 impl Json for String {
@@ -63,7 +61,7 @@ impl Json for Value {
             }
             Value::Object(entries) => {
                 out.open('{');
-                for (name, value) in entries {
+                for (name, value) in entries.iter() {
                     out.property(name, value);
                 }
                 out.close('}');

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use miniserde::json::{Number, Value};
+use crate::spec::json::{Number, Value};
 
 use super::{Base, Block, Kind, Node, Pipe, Term, refuse};
 use crate::error::Result;
