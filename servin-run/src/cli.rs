@@ -6,6 +6,7 @@ mod check;
 mod completion;
 pub mod format;
 mod help;
+mod image;
 mod limits;
 mod login;
 mod manual;

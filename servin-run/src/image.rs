@@ -16,6 +16,7 @@ pub mod elf;
 pub mod environment;
 pub mod host;
 pub mod http;
+pub mod import;
 pub mod manifest;
 #[cfg(test)]
 pub(crate) mod mutate;

@@ -1,6 +1,7 @@
 //! `servin …`: for people. One table has all commands; the help, the completions and the man pages are made from it too.
 
 use super::arguments::{Command, Flag, Given, Group, flag};
+use super::image::{self, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{Invocation, check, completion, help, login, manual, network, oci, output, run, version};
 use crate::error::{Error, Result};
@@ -40,6 +41,21 @@ const fn everyday(
 /// All commands.
 pub static TABLE: &[Section] = &[
     Section("Containers", &[everyday(&run::RUN, &["container run"], run::main)]),
+    Section(
+        "Images",
+        &[
+            everyday(&list::LS, &["images", "image list"], list::ls),
+            entry(&load::LOAD, &["load"], load::load),
+            entry(&load::SAVE, &["save"], load::save),
+            entry(&import::IMPORT, &["import"], import::import),
+            entry(&import::FROM_HOST, &[], import::from_host),
+            entry(&image::TAG, &["tag"], image::tag),
+            entry(&image::INSPECT, &[], image::inspect),
+            entry(&list::HISTORY, &["history"], list::history),
+            everyday(&remove::RM, &["rmi", "image remove"], remove::rm),
+            entry(&remove::PRUNE, &[], remove::prune),
+        ],
+    ),
     Section(
         "Registries",
         &[entry(&login::LOGIN, &[], login::login), entry(&login::LOGOUT, &[], login::logout)],

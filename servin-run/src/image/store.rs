@@ -39,6 +39,7 @@ use crate::spec;
 mod garbage;
 mod index;
 mod layers;
+mod used;
 
 pub use garbage::Collected;
 pub use layers::{Building, LAYERS, Layer, TREE, chain_ids};

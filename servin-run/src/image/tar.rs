@@ -17,6 +17,7 @@ use super::stream::{Stream, take};
 use crate::error::{Error, Result};
 
 mod header;
+pub mod pack;
 mod pax;
 mod sparse;
 #[cfg(test)]

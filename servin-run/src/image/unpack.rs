@@ -31,8 +31,9 @@ mod tests;
 mod whiteout;
 
 pub use merge::complete;
+pub use place::look;
 use place::{Current, timestamps};
-pub use whiteout::Whiteouts;
+pub use whiteout::{Whiteouts, is_whiteout};
 
 /// How an archive is unpacked.
 #[derive(Debug, Clone, Copy, Default)]
@@ -217,7 +218,7 @@ impl Unpacker<'_> {
                 let stat =
                     step(statat(&self.current, name, AtFlags::SYMLINK_NOFOLLOW), "look at what is there")?;
                 if !place::is_directory(&stat) {
-                    hides = whiteout::is_whiteout(&stat);
+                    hides = is_whiteout(&stat);
                     let made = self.anew(name, &|| mkdirat(&self.current, name, Mode::RWXU));
                     step(made, "make the directory")?;
                 }
@@ -248,7 +249,7 @@ impl Unpacker<'_> {
         let (directory, target_name) = split(&target);
         let found = self.current.look(directory).and_then(|place| {
             let stat = statat(&place, target_name, AtFlags::SYMLINK_NOFOLLOW)?;
-            if whiteout::is_whiteout(&stat) {
+            if is_whiteout(&stat) {
                 return Err(Errno::NOENT);
             }
             Ok((place, stat))
@@ -338,7 +339,7 @@ impl Unpacker<'_> {
 }
 
 /// Attributes that mean something to a host's overlayfs, which an image has no say in, or to a host's policy.
-fn foreign(name: &[u8]) -> bool {
+pub fn foreign(name: &[u8]) -> bool {
     [&b"trusted.overlay."[..], b"user.overlay.", b"security.selinux"]
         .iter()
         .any(|known| name.starts_with(known))

@@ -25,16 +25,20 @@ pub struct Collected {
 }
 
 impl Store {
-    /// Removes what no image of the index names. `kept` are the chain IDs of layers that containers are made of.
+    /// Removes what no image of the index names. `kept` says the chain IDs of layers that containers are made of.
     /// None where images are being added at this moment, and `wait` does not ask to wait for it.
-    pub fn collect(&self, kept: &[String], wait: bool) -> Result<Option<Collected>> {
+    pub(super) fn collect(
+        &self,
+        kept: &mut dyn FnMut() -> Vec<String>,
+        wait: bool,
+    ) -> Result<Option<Collected>> {
         let how = if wait { FlockOperation::LockExclusive } else { FlockOperation::NonBlockingLockExclusive };
         let _held = match self.try_lock(how)? {
             Some(held) => held,
             None => return Ok(None),
         };
         let (mut blobs, mut layers) = (Vec::new(), Vec::new());
-        layers.extend(kept.iter().map(|id| digits(id).to_string()));
+        layers.extend(kept().iter().map(|id| digits(id).to_string()));
         for entry in &self.index()?.manifests {
             self.needed(&entry.digest, &mut blobs, &mut layers);
         }
