@@ -7,6 +7,7 @@ mod length;
 mod orphans;
 mod tokens;
 mod unsafe_code;
+mod weight;
 
 use std::fs;
 use std::path::Path;
@@ -35,6 +36,7 @@ pub fn command(_: &[String]) -> Result {
     findings.extend(dependencies::check(&sources));
     findings.extend(imports::check(&sources));
     findings.extend(orphans::check(&sources));
+    findings.extend(weight::check(&sources));
     for finding in &findings {
         eprintln!("lint: {finding}");
     }

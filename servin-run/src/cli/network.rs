@@ -14,6 +14,7 @@ use crate::network::definition::{self, Definition, Driver};
 use crate::network::state::{Record, State};
 use crate::network::subnet::Subnet;
 use crate::network::{Places, attach};
+use crate::order;
 use crate::spec::json::{Json, object};
 
 /// `servin network create`.
@@ -156,7 +157,7 @@ fn all(invocation: &Invocation, given: &Given) -> Result<(Vec<Dated>, Vec<Record
             ..Definition::default()
         });
     }
-    definitions.sort_by(|a, b| a.name.cmp(&b.name));
+    order::sort_by(&mut definitions, |one, other| one.name.cmp(&other.name));
     let dated = definitions.into_iter().map(|definition| {
         let made = state.made_at(&definition.name);
         (definition, made)

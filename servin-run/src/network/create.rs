@@ -11,6 +11,7 @@ use super::state::{Places, State};
 use super::subnet::Subnet;
 use super::{bridge, link, route};
 use crate::error::{Error, Result, Step};
+use crate::order;
 
 /// A network that is wanted.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +54,7 @@ pub fn create(places: &Places, wanted: Wanted) -> Result<Definition> {
         apply(&mut made, key, value).map_err(|error| error.within(format!("--opt {key}={value}")))?;
     }
     made.options = options;
-    made.blocks.sort_by_key(|block| !block.subnet.is_ipv4());
+    order::sort_by_key(&mut made.blocks, |block| !block.subnet.is_ipv4());
     made.blocks.iter().try_for_each(Block::check)?;
     if made.blocks.windows(2).any(|two| two[0].subnet.is_ipv4() == two[1].subnet.is_ipv4()) {
         return Err(Error::new("--subnet: a network has at most one block of each family"));
