@@ -14,6 +14,7 @@ use super::super::unpack::{Whiteouts, is_whiteout, look};
 use super::{Entry, Kind, Time, padding, shown, write};
 use crate::error::{Error, Result};
 use crate::fs::copy::write_all;
+use crate::order;
 
 /// An archive of a tree in the making.
 struct Packer<'a> {
@@ -66,7 +67,7 @@ impl Packer<'_> {
                 names.push(name.to_vec());
             }
         }
-        names.sort_unstable();
+        order::sort(&mut names);
         let mut below = Vec::new();
         for name in &names {
             let path = if path.is_empty() { name.clone() } else { [path, b"/", &name[..]].concat() };
@@ -198,6 +199,6 @@ fn xattrs(file: &OwnedFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
         value.truncate(size);
         found.push((name.to_vec(), value));
     }
-    found.sort_unstable();
+    order::sort(&mut found);
     Ok(found)
 }
