@@ -23,6 +23,7 @@ pub(crate) mod mutate;
 pub mod pull;
 pub mod reference;
 pub mod registry;
+pub mod rootfs;
 pub mod source;
 pub mod store;
 pub mod stream;

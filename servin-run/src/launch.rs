@@ -11,6 +11,7 @@ mod identity;
 mod label;
 mod mount;
 mod old_mount;
+mod overlay;
 pub mod program;
 mod rootfs;
 pub mod sealed;

@@ -3,11 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::io::Errno;
-
-use crate::error::{Error, Result, Step};
-use crate::fs::{read_to_end, resolve};
+use crate::error::{Error, Result};
+use crate::image::rootfs::read_file;
 use crate::spec;
 
 /// Who the container runs as.
@@ -20,6 +17,11 @@ pub struct Resolved {
 
 /// Reads `USER[:GROUP]`, both a name or a number, with the files below `rootfs`.
 pub fn resolve(rootfs: &str, wanted: &str) -> Result<Resolved> {
+    resolve_in(&[rootfs.into()], wanted)
+}
+
+/// The same with the files of an image's layers, the highest first.
+pub fn resolve_in(layers: &[String], wanted: &str) -> Result<Resolved> {
     let (user, group) = match wanted.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (wanted, None),
@@ -27,8 +29,8 @@ pub fn resolve(rootfs: &str, wanted: &str) -> Result<Resolved> {
     if user.is_empty() || group == Some("") {
         return Err(Error::new(format_args!("--user \"{wanted}\": it takes USER or USER:GROUP")));
     }
-    let passwd = lines(rootfs, "/etc/passwd")?;
-    let groups = lines(rootfs, "/etc/group")?;
+    let passwd = read_file(layers, "/etc/passwd")?;
+    let groups = read_file(layers, "/etc/group")?;
     let number = number(user)?;
     let entry = passwd.lines().find(|line| match number {
         Some(uid) => id(line, 2) == Some(uid),
@@ -82,20 +84,6 @@ fn id(line: &str, index: usize) -> Option<u32> {
 
 fn field(line: &str, index: usize) -> &str {
     line.split(':').nth(index).unwrap_or_default()
-}
-
-/// The text of a file of the container; a missing one is empty.
-fn lines(rootfs: &str, path: &str) -> Result<String> {
-    let step = || alloc::format!("read {path} of the container");
-    let root = openat(CWD, rootfs, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .step(|| alloc::format!("open the root file system {rootfs}"))?;
-    match resolve::open(&root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(String::new()),
-        file => {
-            let text = read_to_end(file.step(step)?).step(step)?;
-            Ok(String::from_utf8_lossy(&text).into_owned())
-        }
-    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ const WORK: &str = "work";
 
 /// Where the layer of container `id` is going to be.
 pub fn paths(root: &str, id: &str) -> Layer {
-    Layer { upper: format!("{root}/{id}/{UPPER}"), work: format!("{root}/{id}/{WORK}") }
+    Layer { upper: format!("{root}/{id}/{UPPER}"), work: format!("{root}/{id}/{WORK}"), ..Layer::default() }
 }
 
 /// Makes the layer; the descriptor is the lock.

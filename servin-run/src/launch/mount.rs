@@ -4,6 +4,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use linux_raw_sys::general::MOUNT_ATTR_IDMAP;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +16,7 @@ use rustix::mount::{
     open_tree,
 };
 
-use super::old_mount;
+use super::{old_mount, overlay};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::copy_tree;
 use crate::fs::resolve::{self, Create};
@@ -126,7 +127,11 @@ pub fn new_file_system(
     // The source's name is nothing but a label to most, and what is mounted to the others.
     fsconfig_set_string(&context, "source", name)
         .map_err(|errno| explain(&context, "set the source", errno))?;
-    set_parameters(&context, parameters)?;
+    // Of an overlay's layers some are named by descriptors.
+    let _open = match kind {
+        "overlay" => overlay::configure(&context, parameters)?,
+        _ => set_parameters(&context, parameters).map(|()| Vec::new())?,
+    };
     fsconfig_create(&context).map_err(|errno| explain(&context, "create the file system", errno))?;
     let flags = MountAttrFlags::from_bits_retain(attributes.set as u32);
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, flags)
@@ -145,7 +150,7 @@ fn set_parameters(context: &OwnedFd, parameters: &[String]) -> Result<()> {
 }
 
 /// The file system's own words for a refusal, which the context keeps for its reader: a letter, a space, a text.
-fn explain(context: &OwnedFd, step: &str, errno: Errno) -> Error {
+pub(super) fn explain(context: &OwnedFd, step: &str, errno: Errno) -> Error {
     let mut text = [0; 256];
     let error = Error::os(step, errno);
     match rustix::io::read(context, &mut text) {

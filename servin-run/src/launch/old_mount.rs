@@ -3,6 +3,7 @@
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use linux_raw_sys::general::{
     MOUNT_ATTR__ATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOEXEC,
@@ -17,6 +18,7 @@ use rustix::mount::{
 };
 
 use super::mount::open_target;
+use super::overlay;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::copy_tree;
 use crate::fs::descriptors::path_of;
@@ -47,7 +49,11 @@ pub fn mount(root: BorrowedFd<'_>, mount: &Mount) -> Result<OwnedFd> {
             copied = mount.copy_up.then(|| resolve::reopen(&target, OFlags::RDONLY | OFlags::DIRECTORY));
             let flags =
                 MountFlags::from_bits_retain(old_flags | flags(mount.attributes) | super_flags(parameters));
-            let data = data(parameters)?;
+            let (parameters, _open) = match kind.as_str() {
+                "overlay" => overlay::for_old_mount(parameters)?,
+                _ => (parameters.clone(), Vec::new()),
+            };
+            let data = data(&parameters)?;
             rustix::mount::mount(name.as_str(), path_of(&target), kind.as_str(), flags, &*data)
                 .map_err(|errno| Error::os(format!("mount {kind}"), errno))?;
         }

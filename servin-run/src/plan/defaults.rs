@@ -67,8 +67,12 @@ pub enum Filtering {
 }
 
 /// The upper and the working directory of an overlay.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Layer {
+    /// What lies below it, the highest first; the root file system's directory where this is empty.
+    pub lower: Vec<String>,
+    /// The notes of the overlay are attributes that users may set.
+    pub user_xattrs: bool,
     /// Takes the changes.
     pub upper: String,
     /// The kernel's own.
@@ -222,15 +226,19 @@ pub fn mount(kind: &str, destination: &str, options: &[&str]) -> spec::Mount {
     }
 }
 
-fn overlay(lower: &str, layer: &Layer, rootless: bool) -> spec::Mount {
+fn overlay(rootfs: &str, layer: &Layer, rootless: bool) -> spec::Mount {
     // A colon would end the path of a lower layer (Documentation/filesystems/overlayfs.rst).
-    let lower = lower.replace('\\', "\\\\").replace(':', "\\:");
+    let escape = |path: &str| path.replace('\\', "\\\\").replace(':', "\\:");
+    let lower: Vec<String> = match &layer.lower[..] {
+        [] => vec![escape(rootfs)],
+        layers => layers.iter().map(|path| escape(path)).collect(),
+    };
     let mut options = vec![
-        format!("lowerdir={lower}"),
+        format!("lowerdir={}", lower.join(":")),
         format!("upperdir={}", layer.upper),
         format!("workdir={}", layer.work),
     ];
-    if rootless {
+    if rootless || layer.user_xattrs {
         // Trusted attributes, which it keeps its notes in otherwise, are for root alone.
         options.push("userxattr".into());
     }
@@ -305,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_layer_is_the_first_mount() {
-        let layer = Layer { upper: "/u".into(), work: "/w".into() };
+        let layer = Layer { upper: "/u".into(), work: "/w".into(), ..Layer::default() };
         let config = config(Request { layer: Some(layer), rootfs: "/a:b".into(), ..request() })
             .expect("a configuration");
         assert_eq!(config.mounts[0].destination, "/");
