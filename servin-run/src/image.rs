@@ -21,6 +21,7 @@ pub mod manifest;
 #[cfg(test)]
 pub(crate) mod mutate;
 pub mod pull;
+pub mod push;
 pub mod reference;
 pub mod registry;
 pub mod rootfs;

@@ -99,3 +99,53 @@ pub fn tool(program: &str, arguments: &[&str]) -> String {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
+
+/// Makes an archive as `docker save` does, of layers with these files (name and content), and names it `docker-archive:…`
+/// for skopeo.
+pub fn archive(name: &str, layers: &[&[(&str, &[u8])]]) -> String {
+    let place = places::scratch(&format!("archives/{name}/manifest.json"));
+    let folder = place.parent().expect("a folder");
+    let path = |file: &str| folder.join(file).to_str().expect("UTF-8").to_owned();
+    let (mut diff_ids, mut members) =
+        (Vec::new(), vec!["manifest.json".to_owned(), "config.json".to_owned()]);
+    for (number, files) in layers.iter().enumerate() {
+        let (tree, tar) = (path(&format!("tree{number}")), format!("{number}.tar"));
+        for (file, content) in *files {
+            let file = format!("{tree}/{file}");
+            fs::create_dir_all(std::path::Path::new(&file).parent().expect("a folder"))
+                .expect("make a folder");
+            fs::write(file, content).expect("write a file of a layer");
+        }
+        tool("tar", &["-C", &tree, "--sort=name", "--owner=0", "--group=0", "-cf", &path(&tar), "."]);
+        let sum = tool("sha256sum", &[&path(&tar)]);
+        diff_ids.push(format!("sha256:{}", sum.split(' ').next().unwrap_or_default()));
+        members.push(tar);
+    }
+    let machine = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
+    let config = serde_json::json!({
+        "architecture": machine, "os": "linux", "config": {"Cmd": ["/hello"]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    });
+    fs::write(path("config.json"), config.to_string()).expect("write the configuration");
+    let manifest = serde_json::json!([{"Config": "config.json", "RepoTags": [], "Layers": members[2..]}]);
+    fs::write(&place, manifest.to_string()).expect("write the manifest");
+    let whole = path("image.tar");
+    let mut arguments = vec!["-C", folder.to_str().expect("UTF-8"), "-cf", &whole];
+    arguments.extend(members.iter().map(String::as_str));
+    tool("tar", &arguments);
+    format!("docker-archive:{whole}")
+}
+
+/// Bytes that do not compress: always the same.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut bytes: Vec<u8> = (0..length / 8 + 1).flat_map(|_| next().to_le_bytes()).collect();
+    bytes.truncate(length);
+    bytes
+}

@@ -3,7 +3,9 @@
 use super::arguments::{Command, Flag, Given, Group, flag};
 use super::image::{self, import, list, load, remove};
 use super::suggestion::did_you_mean;
-use super::{Invocation, check, completion, help, login, manual, network, oci, output, run, version};
+use super::{
+    Invocation, check, completion, help, login, manual, network, oci, output, pull, push, run, version,
+};
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
 
@@ -45,6 +47,8 @@ pub static TABLE: &[Section] = &[
         "Images",
         &[
             everyday(&list::LS, &["images", "image list"], list::ls),
+            everyday(&pull::PULL, &["pull"], pull::main),
+            entry(&push::PUSH, &["push"], push::main),
             entry(&load::LOAD, &["load"], load::load),
             entry(&load::SAVE, &["save"], load::save),
             entry(&import::IMPORT, &["import"], import::import),

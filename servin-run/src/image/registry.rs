@@ -17,7 +17,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use self::configuration::Configuration;
-pub use self::session::Session;
+pub use self::session::{Session, back_off};
 use super::auth::Credentials;
 use super::environment::Environment;
 use super::reference::Reference;
@@ -36,6 +36,8 @@ const MAX_MANIFEST: usize = 4 << 20;
 /// One repository of a registry.
 pub struct Registry {
     session: Session,
+    /// Other repositories of the registry, in which blobs may be already.
+    others: Vec<String>,
 }
 
 impl Registry {
@@ -55,7 +57,7 @@ impl Registry {
             environment,
             push,
         )?;
-        Ok(Registry { session })
+        Ok(Registry { session, others: Vec::new() })
     }
 
     /// The digest that a tag has now, without the manifest; nothing where the registry does not say.
@@ -86,6 +88,6 @@ impl Source for Registry {
     }
 
     fn again(&self) -> Result<Box<dyn Source>> {
-        Ok(Box::new(Registry { session: self.session.again() }))
+        Ok(Box::new(Registry { session: self.session.again(), others: Vec::new() }))
     }
 }

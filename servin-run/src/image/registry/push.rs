@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::Registry;
 use super::session::refusal;
@@ -11,6 +12,11 @@ use crate::image::http::{Body, Response, Url};
 use crate::image::source::{Read, Sink};
 
 impl Registry {
+    /// Names repositories of the same registry that may have what is to be pushed.
+    pub fn mount_from(&mut self, others: Vec<String>) {
+        self.others = others;
+    }
+
     /// Makes a blob of another repository of this registry one of this repository too; false where that cannot be.
     pub fn mount(&mut self, digest: &str, from: &str) -> Result<bool> {
         let path = format!("blobs/uploads/?mount={}&from={}", escape(digest), escape(from));
@@ -53,6 +59,13 @@ impl Sink for Registry {
     }
 
     fn put_blob(&mut self, digest: &str, size: u64, content: &mut dyn Read) -> Result<()> {
+        for other in self.others.clone() {
+            // Where it may not be read, it is sent.
+            let mounted = self.mount(digest, &other).unwrap_or(false);
+            if mounted {
+                return Ok(());
+            }
+        }
         let begun = self.write("POST", "blobs/uploads/", &[], Body::None)?;
         let url = location(&begun, digest)?;
         begun.finish();

@@ -67,7 +67,7 @@ fn registry(authority: &str, configuration: &str, credentials: Option<Credential
     let configuration = crate::spec::json::parse(configuration, "registries.json").expect("a configuration");
     let environment = Environment::default();
     let session = Session::new(authority, "x", &configuration, credentials, &environment, true);
-    Registry { session: session.expect("a session") }
+    Registry { session: session.expect("a session"), others: Vec::new() }
 }
 
 fn serve(stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked, usize) -> Vec<u8>) {
@@ -299,7 +299,7 @@ fn a_mirror_is_asked_first_and_the_registry_where_it_has_not_got_it() {
     let configuration = crate::spec::json::parse(&configuration, "registries.json").expect("a configuration");
     let environment = Environment::default();
     let session = Session::new(&server.authority, "x", &configuration, None, &environment, false);
-    let mut registry = Registry { session: session.expect("a session") };
+    let mut registry = Registry { session: session.expect("a session"), others: Vec::new() };
     assert_eq!(registry.manifest("latest").expect("there").0, b"of the mirror");
     assert_eq!(mirror.asked()[0].line, "GET /deep/v2/x/manifests/latest HTTP/1.1");
     assert_eq!(registry.manifest("old").expect("there").0, b"of the registry");
@@ -387,7 +387,7 @@ fn a_proxy_is_asked_for_the_whole_address() {
             .expect("valid");
     let session =
         Session::new("far.example", "x", &configuration, None, &environment, false).expect("a session");
-    Registry { session }.manifest("latest").expect("by the proxy");
+    Registry { session, others: Vec::new() }.manifest("latest").expect("by the proxy");
     let asked = &proxy.asked()[0];
     assert_eq!(asked.line, "GET http://far.example/v2/x/manifests/latest HTTP/1.1");
     assert_eq!(

@@ -1,0 +1,306 @@
+//! `servin pull` and `servin push` against Debian's registry, which skopeo fills and reads.
+
+#[path = "registry/name_server.rs"]
+mod name_server;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use name_server::NameServer;
+use servin_tests::registry::{Registry, Setting, archive, noise, tool};
+use servin_tests::{
+    Finished, alone, bind, bring_up_loopback, forget_home, scratch, servin, servin_program, start, unmount,
+};
+
+/// `servin ARGUMENTS` with variables.
+fn servin_with(variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
+    let mut command = Command::new(servin_program());
+    command.args(arguments).envs(variables.iter().copied()).stdin(std::process::Stdio::null());
+    start(command).finish()
+}
+
+fn path(name: &str) -> String {
+    scratch(name).to_str().expect("UTF-8").to_owned()
+}
+
+/// A file of registries.
+fn registries(text: &str) -> String {
+    let file = path("registries.json");
+    fs::write(&file, text).expect("write");
+    file
+}
+
+/// What skopeo says about an image of a registry.
+fn inspected(name: &str) -> serde_json::Value {
+    let said = tool("skopeo", &["inspect", "--tls-verify=false", &format!("docker://{name}")]);
+    said.parse().expect("JSON")
+}
+
+/// Two layers, of a few files and of three megabytes.
+fn image() -> String {
+    archive(
+        "image",
+        &[&[("hello", b"hello\n"), ("etc/name", b"old")], &[("etc/name", b"new"), ("big", &noise(3 << 20))]],
+    )
+}
+
+/// Runs a test with an own loopback and nothing left in the store.
+fn on_loopback(test: impl FnOnce()) {
+    bring_up_loopback().expect("bring lo up");
+    test();
+    forget_home();
+}
+
+#[test]
+fn what_skopeo_pushed_is_pulled_and_what_we_push_is_the_same() {
+    alone(|| {
+        on_loopback(|| {
+            let registry = Registry::plain(5000);
+            registry.fill(&image(), "team/image:1");
+            let name = registry.name("team/image:1");
+            let digest = inspected(&name)["Digest"].as_str().expect("a digest").to_owned();
+            let run = servin(&["pull", &name]).succeeds();
+            assert_eq!(run.out, format!("{name} {digest}\n"));
+            assert_eq!(run.err.matches("pulled").count(), 2, "{}", run.err);
+            // Nothing is fetched again.
+            assert_eq!(servin(&["pull", &name]).succeeds().err.matches("pulled").count(), 0);
+            let copy = registry.name("copy:2");
+            let run = servin(&["push", &name, &copy]).succeeds();
+            assert_eq!(run.out, format!("{copy} {digest}\n"));
+            assert_eq!(inspected(&copy)["Digest"], *digest);
+            // Into a registry that has nothing of it.
+            let other = Registry::plain(5001);
+            servin(&["push", "-q", &name, &other.name("image")]).succeeds();
+            assert_eq!(inspected(&other.name("image"))["Digest"], *digest);
+            tool(
+                "skopeo",
+                &[
+                    "copy",
+                    "-q",
+                    "--insecure-policy",
+                    "--src-tls-verify=false",
+                    &format!("docker://{}", other.name("image")),
+                    &format!("dir:{}", path("copied")),
+                ],
+            );
+            // By its digest, into an empty store.
+            forget_home();
+            let by_digest = other.name(&format!("image@{digest}"));
+            assert_eq!(servin(&["pull", "--quiet", &by_digest]).succeeds().out, format!("{by_digest}\n"));
+        });
+    });
+}
+
+#[test]
+fn every_tag_of_a_repository_is_pulled() {
+    alone(|| {
+        on_loopback(|| {
+            let registry = Registry::plain(5000);
+            for tag in ["1", "2", "old"] {
+                registry.fill(&image(), &format!("image:{tag}"));
+            }
+            let run = servin(&["pull", "-q", "--all-tags", &registry.name("image")]).succeeds();
+            let mut names = run.lines();
+            names.sort_unstable();
+            assert_eq!(names, ["1", "2", "old"].map(|tag| registry.name(&format!("image:{tag}"))));
+        });
+    });
+}
+
+#[test]
+fn a_blob_that_is_damaged_or_cut_off_is_refused_and_nothing_stays() {
+    alone(|| {
+        on_loopback(|| {
+            let registry = Registry::plain(5000);
+            registry.fill(&image(), "image");
+            let name = registry.name("image");
+            let layers = inspected(&name)["Layers"].clone();
+            let layer = layers[1].as_str().expect("a digest");
+            let blob = registry.blob(layer);
+            let good = fs::read(&blob).expect("read");
+            let mut bad = good.clone();
+            let middle = bad.len() / 2;
+            bad[middle] ^= 1;
+            let cut = &good[..good.len() - 1000];
+            for content in [&bad[..], cut] {
+                fs::write(&blob, content).expect("damage a blob");
+                servin(&["pull", &name])
+                    .fails(&["pull localhost:5000/image", &layer["sha256:".len()..][..12]]);
+                assert_eq!(servin(&["image", "ls", "-q"]).succeeds().out, "");
+            }
+            fs::write(&blob, good).expect("mend the blob");
+            servin(&["pull", &name]).succeeds();
+        });
+    });
+}
+
+/// Passes connections on to a server and cuts the first ones off after so many bytes, until it is dropped.
+struct Cutter {
+    port: u16,
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Cutter {
+    fn start(port: u16, to: u16, after: usize, times: usize) -> Cutter {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("listen");
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = stopped.clone();
+        let thread = thread::spawn(move || {
+            let mut threads = Vec::new();
+            for (number, client) in listener.incoming().flatten().enumerate() {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let server = TcpStream::connect(("127.0.0.1", to)).expect("connect");
+                let limit = if number < times { after } else { usize::MAX };
+                threads.extend(pass(client, server, limit));
+            }
+            threads.into_iter().for_each(|thread| thread.join().expect("passed on"));
+        });
+        Cutter { port, stopped, thread: Some(thread) }
+    }
+}
+
+impl Drop for Cutter {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        self.thread.take().expect("it runs").join().expect("it ended");
+    }
+}
+
+/// Both directions of a connection.
+fn pass(mut client: TcpStream, mut server: TcpStream, limit: usize) -> [JoinHandle<()>; 2] {
+    let (mut up_from, mut up_to) = (client.try_clone().expect("copy"), server.try_clone().expect("copy"));
+    let up = thread::spawn(move || {
+        let _ = std::io::copy(&mut up_from, &mut up_to);
+        let _ = up_to.shutdown(Shutdown::Write);
+    });
+    let down = thread::spawn(move || {
+        let (mut passed, mut buffer) = (0, [0; 16384]);
+        while let Ok(length @ 1..) = server.read(&mut buffer) {
+            passed += length;
+            if client.write_all(&buffer[..length]).is_err() || passed > limit {
+                break;
+            }
+        }
+        let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+    });
+    [up, down]
+}
+
+#[test]
+fn a_download_that_is_cut_off_again_and_again_comes_to_its_end() {
+    alone(|| {
+        on_loopback(|| {
+            let registry = Registry::plain(5000);
+            registry.fill(&image(), "image");
+            let _cutter = Cutter::start(5001, 5000, 200_000, 8);
+            servin(&["pull", "localhost:5001/image"]).succeeds();
+        });
+    });
+}
+
+#[test]
+fn a_registry_that_wants_a_password_gets_the_one_that_was_kept() {
+    alone(|| {
+        on_loopback(|| {
+            let file = path("htpasswd");
+            tool("htpasswd", &["-Bbc", &file, "me", "secret"]);
+            let registry = Registry::start(5000, Setting { htpasswd: Some(&file), ..Setting::default() });
+            let name = registry.name("image");
+            tool(
+                "skopeo",
+                &[
+                    "copy",
+                    "-q",
+                    "--insecure-policy",
+                    "--dest-tls-verify=false",
+                    "--dest-creds=me:secret",
+                    &image(),
+                    &format!("docker://{name}"),
+                ],
+            );
+            servin(&["pull", &name]).fails(&["denied", "`servin login localhost:5000`"]);
+            servin(&["login", "-u", "me", "-p", "secret", "localhost:5000"]).succeeds();
+            servin(&["pull", &name]).succeeds();
+            servin(&["push", &name, &registry.name("copy")]).succeeds();
+            servin(&["logout", "localhost:5000"]).succeeds();
+            // As Podman's and Docker's programs keep it.
+            let kept = path("theirs.json");
+            tool(
+                "skopeo",
+                &[
+                    "login",
+                    "--tls-verify=false",
+                    "-u",
+                    "me",
+                    "-p",
+                    "secret",
+                    "--authfile",
+                    &kept,
+                    "localhost:5000",
+                ],
+            );
+            servin_with(&[("REGISTRY_AUTH_FILE", &kept)], &["pull", &name]).succeeds();
+            fs::write(&kept, r#"{"credHelpers": {"localhost:5000": "pass"}}"#).expect("write");
+            servin(&["pull", "--authfile", &kept, &name]).fails(&["docker-credential-pass", "servin login"]);
+        });
+    });
+}
+
+#[test]
+fn a_name_without_registry_comes_from_a_mirror_on_loopback() {
+    alone(|| {
+        on_loopback(|| {
+            let registry = Registry::plain(5000);
+            registry.fill(&image(), "library/alpine");
+            let file = registries(r#"{"registries": {"docker.io": {"mirrors": ["http://127.0.0.1:5000"]}}}"#);
+            let variables = [("SERVIN_REGISTRIES", &*file)];
+            let run = servin_with(&variables, &["pull", "-q", "alpine"]).succeeds();
+            assert_eq!(run.out, "docker.io/library/alpine:latest\n");
+            servin_with(&variables, &["pull", "debian"]).fails(&["pull debian", "registry-1.docker.io"]);
+            fs::write(&file, r#"{"registries": {"docker.io": {"mirrors": "x"}}}"#).expect("write");
+            servin_with(&variables, &["pull", "alpine"])
+                .fails(&["registries[\"docker.io\"].mirrors", "a list"]);
+        });
+    });
+}
+
+#[test]
+fn a_registry_is_found_by_its_name_through_udp_and_tcp() {
+    alone(|| {
+        on_loopback(|| {
+            let registry = Registry::plain(5000);
+            registry.fill(&image(), "image");
+            let _server = NameServer::start("registry.test");
+            let (hosts, resolver) = (path("hosts"), path("resolv.conf"));
+            fs::write(&hosts, "127.0.0.1 localhost\n").expect("write");
+            fs::write(
+                &resolver,
+                "nameserver 127.0.0.1\nsearch nowhere.test test\noptions timeout:1 attempts:1\n",
+            )
+            .expect("write");
+            bind(&hosts, "/etc/hosts").expect("bind");
+            bind(&resolver, "/etc/resolv.conf").expect("bind");
+            let file = registries(
+                r#"{"registries": {"registry.test:5000": {"plainHttp": true}, "registry:5000": {"plainHttp": true}, "gone.test": {"plainHttp": true}}}"#,
+            );
+            let variables = [("SERVIN_REGISTRIES", &*file)];
+            let whole = servin_with(&variables, &["pull", "registry.test:5000/image"]);
+            let short = servin_with(&variables, &["pull", "registry:5000/image"]);
+            let gone = servin_with(&variables, &["pull", "gone.test/image"]);
+            unmount("/etc/hosts").expect("unmount");
+            unmount("/etc/resolv.conf").expect("unmount");
+            whole.succeeds();
+            short.succeeds();
+            gone.fails(&["look up gone.test: there is no such host"]);
+        });
+    });
+}
