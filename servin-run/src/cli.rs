@@ -17,12 +17,18 @@ mod pull;
 mod push;
 mod output;
 mod people;
+mod places;
+mod ps;
+mod rm;
 mod rootless;
 mod run;
 mod size;
+mod start;
+mod stop;
 mod suggestion;
 mod user;
 mod version;
+mod wait;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -33,6 +39,7 @@ use arguments::Given;
 
 use crate::error::{EXIT_SERVIN_FAILED, Error, Result};
 use crate::fs::descriptors::fill_standard;
+use crate::launch::sealed;
 
 /// The program of PID 1, embedded.
 static INIT: &[u8] = include_bytes!(env!("SERVIN_INIT_PROGRAM"));
@@ -66,6 +73,15 @@ impl<'a> Invocation<'a> {
 
     fn place(&self, given: Option<&str>, default: fn(&Invocation) -> String) -> Result<String> {
         given.map_or_else(|| Ok(default(self)), oci::absolute_or_new)
+    }
+
+    /// Executes this program again, from a copy in memory that nothing can change; returns where it is that
+    /// already. Before a container can look at it, this program must not be a file of the host any more.
+    pub fn become_sealed(&self) -> Result<()> {
+        match sealed::copy_of_self()? {
+            Some(copy) => Err(sealed::execute(&copy, self.raw)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 pub mod creation;
 pub mod directory;
 pub mod enter;
-pub mod layer;
+pub mod people;
 pub mod placement;
 pub mod process;
 pub mod record;

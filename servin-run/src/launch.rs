@@ -62,6 +62,8 @@ pub struct Options<'o> {
     pub cgroup: Option<BorrowedFd<'o>>,
     /// Instead of that, whoever watches moves the process into its cgroup.
     pub place: bool,
+    /// Standard input, output and error of the new process, instead of ours.
+    pub stdio: Option<[BorrowedFd<'o>; 3]>,
     /// A process all of whose namespaces of these kinds are joined first (a pidfd).
     pub enter: Option<(BorrowedFd<'o>, CloneFlags)>,
 }

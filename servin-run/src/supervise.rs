@@ -1,5 +1,12 @@
 //! What stays beside a running container.
 
+pub mod client;
 pub mod foreground;
 pub mod proxy;
+mod input;
+pub mod log;
+pub mod policy;
+mod serve;
+pub mod supervisor;
 mod terminal;
+pub mod wire;

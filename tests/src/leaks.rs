@@ -35,7 +35,11 @@ impl Snapshot {
                 .to_vec(),
             descriptors: descriptors(),
             cgroups: cgroup::names(),
-            state: [STATE, HOME].iter().flat_map(|place| names_below(Path::new(place))).collect(),
+            state: [STATE, HOME]
+                .iter()
+                .flat_map(|place| names_below(Path::new(place)))
+                .filter(is_state)
+                .collect(),
         }
     }
 
@@ -96,6 +100,11 @@ fn descriptors() -> BTreeSet<String> {
             Some(format!("{fd} {}", fs::read_link(format!("/proc/self/fd/{fd}")).ok()?.display()))
         })
         .collect()
+}
+
+/// The folders of containers stay when there is none in them.
+fn is_state(name: &String) -> bool {
+    !["/containers", "/containers/.names"].iter().any(|folder| *name == format!("{HOME}{folder}"))
 }
 
 fn names_below(directory: &Path) -> BTreeSet<String> {

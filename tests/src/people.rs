@@ -72,7 +72,7 @@ impl People {
     /// The command that runs a program.
     pub fn command(&self, program: &[&str]) -> Command {
         let mut command = Command::new(places::servin_program());
-        command.arg("run").arg("--rootfs").arg(&self.root).args(&self.flags).arg("--").args(program);
+        command.args(["run", "--rm", "--rootfs"]).arg(&self.root).args(&self.flags).arg("--").args(program);
         run::quiet(command)
     }
 

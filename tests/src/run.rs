@@ -213,10 +213,18 @@ impl Running {
     }
 }
 
-/// The first child of a process, as its threads' lists in /proc tell.
+/// The container's PID 1 below what was started: its first child, or that of the supervisor between them.
 pub(crate) fn first_child(pid: i32) -> Option<i32> {
+    let child = children(pid).first().copied()?;
+    let is_supervisor =
+        fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name == "servin\n");
+    if is_supervisor { children(child).first().copied() } else { Some(child) }
+}
+
+/// The children of a process, as its threads' lists in /proc tell.
+pub fn children(pid: i32) -> Vec<i32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    children.split_whitespace().next()?.parse().ok()
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// The command with nothing on its standard input.

@@ -314,7 +314,7 @@ fn a_persons_run_leaves_an_engines_container_alone() {
     alone(|| {
         let bundle = sleeper();
         let pid = bundle.started();
-        servin(&["run", "--rootfs", "host", "--", "/bin/sh", "-c", ":"]).succeeds();
+        servin(&["run", "--rm", "--rootfs", "host", "--", "/bin/sh", "-c", ":"]).succeeds();
         assert_eq!(status(bundle.name()), "running");
         bundle.ended(pid);
         forget_home();

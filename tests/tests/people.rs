@@ -307,7 +307,9 @@ fn exit_codes_are_the_programs_or_as_docker_has_them() {
         run(&["nothing"]).ends_with(127).fails(&["nothing"]);
         run(&["/etc"]).ends_with(126).fails(&["/etc"]);
         People::new().flags(&["--nonsense"]).run(&["/bin/probe"]).ends_with(125).fails(&["--nonsense"]);
-        servin(&["run", "--rootfs", "/nowhere", "--", "/bin/true"]).ends_with(125).fails(&["/nowhere"]);
+        servin(&["run", "--rm", "--rootfs", "/nowhere", "--", "/bin/true"])
+            .ends_with(125)
+            .fails(&["/nowhere"]);
     });
 }
 
@@ -325,7 +327,7 @@ fn the_words_after_the_program_are_its_own() {
         // Without `--` the first word that is no flag is the program.
         let root = People::new().root();
         let root = root.to_str().expect("a path of ours");
-        let seen = servin(&["run", "--rootfs", root, "/bin/probe", "report", "-e", "x"]).report();
+        let seen = servin(&["run", "--rm", "--rootfs", root, "/bin/probe", "report", "-e", "x"]).report();
         assert_eq!(seen["argv"], json!(["/bin/probe", "report", "-e", "x"]));
     });
 }
@@ -334,7 +336,9 @@ fn the_words_after_the_program_are_its_own() {
 fn a_run_without_a_program_or_a_root_says_what_to_type() {
     alone(|| {
         let root = People::new().root();
-        servin(&["run", "--rootfs", root.to_str().expect("a path of ours")]).ends_with(125).fails(&["run"]);
+        servin(&["run", "--rm", "--rootfs", root.to_str().expect("a path of ours")])
+            .ends_with(125)
+            .fails(&["run"]);
         servin(&["run"]).ends_with(125).fails(&["servin run"]);
         let alone = servin(&[]);
         assert!(alone.code != 0 && (alone.out + &alone.err).contains(" run"));
@@ -432,11 +436,12 @@ fn version_and_help_fit_a_screen() {
 #[test]
 fn the_hosts_own_programs_make_a_root() {
     alone(|| {
-        let run = servin(&["run", "--rootfs", "host", "--", "/bin/sh", "-c", "echo Hello from container"])
-            .succeeds();
+        let run =
+            servin(&["run", "--rm", "--rootfs", "host", "--", "/bin/sh", "-c", "echo Hello from container"])
+                .succeeds();
         assert_eq!(run.out, "Hello from container\n");
         let script = "id -u && ls / >/dev/null && cat /etc/passwd | head -1 && echo pid $$";
-        let run = servin(&["run", "--rootfs", "host", "--", "/bin/sh", "-c", script]).succeeds();
+        let run = servin(&["run", "--rm", "--rootfs", "host", "--", "/bin/sh", "-c", script]).succeeds();
         assert_eq!(run.lines().first(), Some(&"0"));
         assert!(run.out.contains("root:") && run.out.contains("pid 2"), "{}", run.out);
         servin_tests::forget_home();
@@ -449,11 +454,12 @@ fn a_root_made_of_the_hosts_programs_is_not_the_host() {
         let script =
             "echo changed > /etc/passwd; rm -f /bin/ls; touch /new; test ! -e /tmp/servin-tests/victim";
         let before = fs::read("/etc/passwd").expect("read the host's passwd");
-        servin(&["run", "--rootfs", "host", "--", "/bin/sh", "-c", script]).succeeds();
+        servin(&["run", "--rm", "--rootfs", "host", "--", "/bin/sh", "-c", script]).succeeds();
         assert!(fs::read("/etc/passwd").expect("read the host's passwd") == before);
         // And the next one starts afresh.
         let run = servin(&[
             "run",
+            "--rm",
             "--rootfs",
             "host",
             "--",

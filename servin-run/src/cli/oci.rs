@@ -8,7 +8,7 @@ mod exec;
 mod globals;
 mod list;
 mod running;
-mod signals;
+pub mod signals;
 mod spec;
 mod update;
 
@@ -18,15 +18,15 @@ use alloc::vec::Vec;
 use rustix::fs::{CWD, Mode, OFlags, access, openat};
 
 use super::arguments::{Command, Given};
-use super::{INIT, Invocation, output};
+use super::{INIT, Invocation, output, rootless};
 use crate::container::directory::{Directory, Root};
 use crate::container::record::Container;
 use crate::container::{creation, does_not_exist};
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{close_on_exec_from, require_open};
-use crate::launch::{self, sealed};
+use crate::launch;
 use crate::plan::{Host, Plan};
-pub use create::attend;
+use crate::supervise::supervisor::Means;
 use globals::Globals;
 
 /// A command's name, what it does, and the function that runs it with the arguments behind its name.
@@ -142,15 +142,6 @@ impl Session<'_> {
     fn container(&self, id: &str) -> Result<Container> {
         Container::look(self.directory(id)?)
     }
-
-    /// Executes this program again, from a copy in memory that nothing can change; returns where it is that
-    /// already. Before a container can look at it, this program must not be a file of the host any more.
-    fn become_sealed(&self) -> Result<()> {
-        match sealed::copy_of_self()? {
-            Some(copy) => Err(sealed::execute(&copy, self.invocation.raw)),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The only word: the container's id.
@@ -179,6 +170,17 @@ pub fn options(trace: bool) -> launch::Options<'static> {
         warn: Some(output::warning),
         init: INIT,
         ..launch::Options::default()
+    }
+}
+
+/// What a supervisor makes containers with.
+pub fn means(trace: bool) -> Means {
+    Means {
+        trace: trace.then_some(output::trace as fn(u32, &str)),
+        warn: output::warning,
+        init: INIT,
+        host,
+        owner: rootless::user_name,
     }
 }
 

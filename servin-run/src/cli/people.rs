@@ -4,10 +4,12 @@ use super::arguments::{Command, Flag, Given, Group, flag};
 use super::image::{self, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{
-    Invocation, check, completion, help, login, manual, network, oci, output, pull, push, run, version,
+    Invocation, check, completion, help, login, manual, network, oci, output, ps, pull, push, rm, run, start,
+    stop, version, wait,
 };
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
+use crate::supervise::supervisor;
 
 /// A command that people type.
 pub struct Entry {
@@ -42,7 +44,20 @@ const fn everyday(
 
 /// All commands.
 pub static TABLE: &[Section] = &[
-    Section("Containers", &[everyday(&run::RUN, &["container run"], run::main)]),
+    Section(
+        "Containers",
+        &[
+            everyday(&run::RUN, &["container run"], run::main),
+            everyday(&ps::PS, &["container ls", "container list", "container ps"], ps::main),
+            everyday(&stop::STOP, &["container stop"], stop::main),
+            everyday(&rm::RM, &["container rm"], rm::main),
+            entry(&run::CREATE, &["container create"], run::create),
+            entry(&start::START, &["container start"], start::main),
+            entry(&stop::RESTART, &["container restart"], stop::restart),
+            entry(&stop::KILL, &["container kill"], stop::kill),
+            entry(&wait::WAIT, &["container wait"], wait::main),
+        ],
+    ),
     Section(
         "Images",
         &[
@@ -125,6 +140,9 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
 
 /// Finds the command and runs it.
 pub fn main(invocation: &Invocation) -> Result<i32> {
+    if let [supervisor::AGAIN, words @ ..] = invocation.arguments.as_slice() {
+        return supervisor::resume(words, oci::means(false));
+    }
     let mut globals = SERVIN.parse(&invocation.arguments)?;
     let words = core::mem::take(&mut globals.words);
     if globals.switch("version", false) {

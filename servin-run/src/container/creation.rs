@@ -12,7 +12,7 @@ use super::placement::{Manager, Placement, Scope};
 use super::process::Identity;
 use super::record::{self, Record, START};
 use super::resctrl::Groups;
-use super::{layer, removal, start, time};
+use super::{removal, start, time};
 use crate::cgroup::Made;
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::{self, Listener};
@@ -44,8 +44,8 @@ pub struct Request<'r> {
     pub wait: bool,
     /// Who makes its cgroup.
     pub manager: Manager,
-    /// It has a layer of its own, which the configuration names.
-    pub layer: bool,
+    /// Called when its process was born and its namespaces exist, before anything happens in them.
+    pub born: Option<&'r dyn Fn(Pid) -> Result<()>>,
 }
 
 /// A container that was made.
@@ -60,16 +60,18 @@ pub struct Created {
     pub record: Record,
     /// and what its hooks read.
     pub state: State,
-    /// Held as long as somebody stays with the container.
-    pub layer: Option<OwnedFd>,
 }
 
 /// Makes the container. After a failure nothing of it is left.
 pub fn create(root: &Root, request: &Request, options: launch::Options) -> Result<Created> {
     // From here on a signal must not end us between what was made and its removal.
-    let mask = signal::set_mask(SignalSet::ALL).step(|| "block signals")?;
+    let mask = match options.blocked {
+        Some(mask) => mask,
+        None => signal::set_mask(SignalSet::ALL).step(|| "block signals")?,
+    };
+    let ours = options.blocked.is_none();
     let created = make(root, request, launch::Options { blocked: Some(mask), ..options });
-    if created.is_err() {
+    if created.is_err() && ours {
         let _ = signal::set_mask(mask);
     }
     created
@@ -90,19 +92,18 @@ fn make(root: &Root, request: &Request, options: launch::Options) -> Result<Crea
     let mut creation =
         Creation { request, directory: &directory, record, born: false, groups: None, scope: None };
     let warn = options.warn;
-    let layer = if request.layer { layer::make(&directory).map(Some) } else { Ok(None) };
-    let launched = layer.and_then(|layer| Ok((creation.launch(options)?, layer)));
+    let launched = creation.launch(options);
     let Creation { record, born, .. } = creation;
     let state = record.state(request.id, config.annotations.clone());
     match launched {
-        Ok((running, layer)) => {
+        Ok(running) => {
             if !request.wait
                 && let Some(warn) = warn
             {
                 let poststart = &request.plan.hooks.poststart;
                 start::run_hooks(poststart, state.clone(), record.pid, warn, running.mask);
             }
-            Ok(Created { directory, lock, running, record, state, layer })
+            Ok(Created { directory, lock, running, record, state })
         }
         Err(error) => {
             let hooks = if born { request.plan.hooks.poststop.as_slice() } else { &[] };
@@ -176,8 +177,11 @@ impl Creation<'_> {
 impl Watch for Creation<'_> {
     fn born(&mut self, pid: Pid) -> Result<()> {
         self.born = true;
-        self.groups.as_ref().map_or(Ok(()), |groups| groups.assign(pid))?;
-        device::move_all(self.request.config, pid.as_raw_nonzero().get())
+        if let Some(groups) = &self.groups {
+            groups.assign(pid)?;
+        }
+        device::move_all(self.request.config, pid.as_raw_nonzero().get())?;
+        self.request.born.map_or(Ok(()), |born| born(pid))
     }
 
     fn place(&mut self, pid: Pid) -> Result<()> {

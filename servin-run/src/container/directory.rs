@@ -20,6 +20,9 @@ pub use crate::fs::whole::write_whole;
 use crate::image::copy::{DIRECTORY, make_directory, open_at, remove_tree};
 use crate::order;
 
+/// What moves the directory of what runs.
+pub const MOVES_ROOT: &str = "--root DIR or SERVIN_ROOT names another";
+
 /// Where all containers of one user are.
 pub struct Root {
     path: String,
@@ -27,12 +30,9 @@ pub struct Root {
 }
 
 impl Root {
-    /// Opens it, making what is missing.
-    pub fn make(path: &str) -> Result<Root> {
-        let explain = |errno| {
-            let error = Error::os(format!("make the directory {path}"), errno);
-            error.hint("--root DIR or SERVIN_ROOT moves it")
-        };
+    /// Opens it, making what is missing; `hint` says what moves it elsewhere.
+    pub fn make(path: &str, hint: &'static str) -> Result<Root> {
+        let explain = |errno| Error::os(format!("make the directory {path}"), errno).hint(hint);
         for (end, _) in path.match_indices('/').filter(|(end, _)| *end > 0) {
             make_directory(CWD, path.get(..end).unwrap_or_default(), 0o755).map_err(explain)?;
         }
@@ -40,8 +40,7 @@ impl Root {
         let all = open_at(CWD, path, DIRECTORY).map_err(explain)?;
         // In a place where everybody may write, such as /tmp, it could be somebody else's.
         if fstat(&all).map_err(explain)?.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(Error::new(format_args!("{path} belongs to another user"))
-                .hint("--root DIR or SERVIN_ROOT names another"));
+            return Err(Error::new(format_args!("{path} belongs to another user")).hint(hint));
         }
         Ok(Root { path: path.into(), all })
     }
@@ -104,8 +103,23 @@ pub struct Directory {
     own: OwnedFd,
 }
 
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.all.as_fd()
+    }
+}
+
 /// Held by whoever changes the container; given back when dropped, whoever has inherited the descriptor.
 pub struct Lock(OwnedFd);
+
+impl Lock {
+    /// Waits for the lock on the directory of all containers.
+    pub fn on(root: &Root) -> io::Result<Lock> {
+        let own = open_at(root.all.as_fd(), ".", DIRECTORY)?;
+        io::retry_on_intr(|| flock(&own, FlockOperation::LockExclusive))?;
+        Ok(Lock(own))
+    }
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
@@ -139,6 +153,11 @@ impl Directory {
     pub fn lock(&self) -> Result<Lock> {
         let lock = self.lock_by(FlockOperation::LockExclusive)?;
         lock.ok_or_else(|| Error::os(format!("lock {}", self.path), Errno::WOULDBLOCK))
+    }
+
+    /// The lock, unless a command is at work on the container.
+    pub fn try_lock(&self) -> Result<Option<Lock>> {
+        self.lock_by(FlockOperation::NonBlockingLockExclusive)
     }
 
     /// Whether a command is at work on the container.

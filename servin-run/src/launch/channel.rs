@@ -100,12 +100,8 @@ impl Channel {
                 bytes.extend(step.bytes().take(LONGEST / 2));
             }
             Message::Failed(error) => {
-                let (step, errno, hint) = error.parts();
-                bytes.extend([b'F', error.code()]);
-                bytes.extend(errno.map_or(0, Errno::raw_os_error).to_ne_bytes());
-                bytes.extend(step.bytes().filter(|byte| *byte != 0).take(LONGEST / 2));
-                bytes.push(0);
-                bytes.extend(hint.bytes());
+                bytes.push(b'F');
+                bytes.extend(encode_failure(error));
             }
             Message::Warning(text) => {
                 bytes.push(b'W');
@@ -168,7 +164,19 @@ fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> 
     })
 }
 
-fn failure(body: &[u8]) -> Option<Error> {
+/// An error as bytes, for another process of ours.
+pub fn encode_failure(error: &Error) -> Vec<u8> {
+    let (step, errno, hint) = error.parts();
+    let mut bytes = Vec::from([error.code()]);
+    bytes.extend(errno.map_or(0, Errno::raw_os_error).to_ne_bytes());
+    bytes.extend(step.bytes().filter(|byte| *byte != 0).take(LONGEST / 2));
+    bytes.push(0);
+    bytes.extend(hint.bytes());
+    bytes
+}
+
+/// The error in such bytes.
+pub fn failure(body: &[u8]) -> Option<Error> {
     let (code, rest) = body.split_first()?;
     let (errno, rest) = rest.split_first_chunk::<4>()?;
     let (step, hint) = core::str::from_utf8(rest).ok()?.split_once('\0')?;

@@ -67,7 +67,11 @@ pub struct Child<'p> {
 impl Child<'_> {
     /// Does everything and becomes the program. Whatever goes wrong is said through the channel.
     pub fn run(mut self, needs_maps: bool, misplaced: bool) -> ! {
-        let error = match self.set_up(needs_maps, misplaced).and_then(|()| self.wait_for_start()) {
+        let error = match self
+            .take_stdio()
+            .and_then(|()| self.set_up(needs_maps, misplaced))
+            .and_then(|()| self.wait_for_start())
+        {
             Ok(()) => match self.prepared.init.take() {
                 Some(init) => program::execute_init(&init, &self.plan.process),
                 None => program::execute(&self.plan.process),
@@ -165,6 +169,13 @@ impl Child<'_> {
             Some(Message::Go) => Ok(()),
             _ => Err(Error::os(step(), Errno::CANCELED)),
         }
+    }
+
+    fn take_stdio(&self) -> Result<()> {
+        let Some([input, output, error]) = self.options.stdio else { return Ok(()) };
+        dup2_stdin(input).step(|| "make it standard input")?;
+        dup2_stdout(output).step(|| "make it standard output")?;
+        dup2_stderr(error).step(|| "make it standard error")
     }
 
     fn set_up(&mut self, needs_maps: bool, misplaced: bool) -> Result<()> {

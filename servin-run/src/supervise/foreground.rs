@@ -66,6 +66,7 @@ fn exit_code(pid: Pid) -> Result<Option<i32>> {
     Ok(waited.step(|| "wait for the container's process")?.and_then(|(_, status)| code(status)))
 }
 
-fn code(status: WaitStatus) -> Option<i32> {
+/// The exit code of a process that has ended: 128+N for signal N.
+pub fn code(status: WaitStatus) -> Option<i32> {
     status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal))
 }

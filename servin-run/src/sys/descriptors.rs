@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use linux_raw_sys::general::{__NR_close, __NR_close_range};
-use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{self, Errno};
 use servin_init::syscall;
 
@@ -61,4 +61,15 @@ fn close_range(first: u32, last: u32) -> io::Result<()> {
         }
         other => other.map(drop),
     }
+}
+
+/// Takes a descriptor over that this very program has left open for itself across an exec; an error where there is
+/// none of that number.
+pub fn adopt(number: i32) -> io::Result<OwnedFd> {
+    if number <= 2 {
+        return Err(Errno::BADF);
+    }
+    io::fcntl_getfd(inherited(number))?;
+    // SAFETY: it is open, and nothing in the new program can own it yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

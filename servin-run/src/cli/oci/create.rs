@@ -5,7 +5,7 @@ use crate::cli::arguments::{Command, Flag, Given, Group, flag};
 use crate::cli::output;
 use crate::cli::rootless::user_name;
 use crate::container::creation::{self, Created, Request};
-use crate::container::directory::Root;
+use crate::container::directory::{MOVES_ROOT, Root};
 use crate::container::removal;
 use crate::error::{Error, Result};
 use crate::fs::read_text;
@@ -71,8 +71,8 @@ pub fn run(session: &Session, arguments: &[&str]) -> Result<i32> {
 }
 
 /// Stays with a container until its end, and removes what is left of it unless that is to be kept.
-pub fn attend(created: Created, plan: &Plan, keep: bool, input: bool) -> Result<i32> {
-    let Created { directory, lock, running, record, state, layer: _held } = created;
+fn attend(created: Created, plan: &Plan, keep: bool, input: bool) -> Result<i32> {
+    let Created { directory, lock, running, record, state } = created;
     drop(lock);
     let code = foreground::attend(running, input);
     let warn = |error: Error| output::warning(&alloc::format!("{error}"));
@@ -98,7 +98,7 @@ fn make(
     creation::validate_id(id)?;
     let only_plan = given.switch("plan", false);
     if !only_plan {
-        session.become_sealed()?;
+        session.invocation.become_sealed()?;
     }
     let bundle = absolute(given.value("bundle").unwrap_or("."))?;
     let text = read_text(&alloc::format!("{bundle}/config.json"))?;
@@ -122,12 +122,12 @@ fn make(
         console_socket,
         wait,
         manager: session.globals.manager.clone(),
-        layer: false,
+        born: None,
     };
     let keyring = (!given.switch("no-new-keyring", false)).then(|| alloc::format!("_ses.{id}"));
     let mut options = options(given.switch("trace", false));
     options.keyring = keyring;
-    let root = Root::make(&session.globals.root)?;
+    let root = Root::make(&session.globals.root, MOVES_ROOT)?;
     let created = creation::create(&root, &request, options)?;
     Ok(Some((created, plan)))
 }

@@ -55,7 +55,7 @@ pub fn exec(session: &Session, arguments: &[&str]) -> Result<i32> {
     let Some((id, program)) = given.words.split_first() else {
         return Err(Error::new(format_args!("the container's ID is missing: see {EXEC}")));
     };
-    session.become_sealed()?;
+    session.invocation.become_sealed()?;
     let container = session.container(id)?;
     let process = match given.value("process") {
         Some(path) => spec::parse(&read_text(path)?, path)?,

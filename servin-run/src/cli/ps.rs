@@ -1,0 +1,127 @@
+//! `servin ps`: the containers there are.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::arguments::{Command, Given, Group, flag};
+use super::format::{self, Column, Filters, units};
+use super::{Invocation, places};
+use crate::container::people::{Phase, Record};
+use crate::container::time;
+use crate::error::{Error, Result};
+use crate::order;
+use crate::spec::json::Value;
+
+/// The table's entry.
+pub const PS: Command = Command {
+    name: "servin ps",
+    usage: "[FLAGS]",
+    about: "List the containers that run.",
+    groups: &[
+        Group(
+            "List",
+            &[
+                flag("all", Some('a'), None, "those that do not run, too"),
+                flag("last", Some('n'), Some("N"), "the newest N, whether they run or not"),
+                flag("latest", Some('l'), None, "the newest one"),
+            ],
+        ),
+        format::LIST,
+    ],
+    last_word: usize::MAX,
+};
+
+const COLUMNS: &[Column] = &[
+    Column("CONTAINER ID", "ID"),
+    Column("IMAGE", "Image"),
+    Column("COMMAND", "Command"),
+    Column("CREATED", "RunningFor"),
+    Column("STATUS", "Status"),
+    Column("PORTS", "Ports"),
+    Column("NAMES", "Names"),
+];
+
+const FILTERS: &[&str] = &["id", "name", "label", "label!", "status", "exited", "ancestor", "health"];
+
+/// Runs the command.
+pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
+    given.none(&PS)?;
+    let filters = Filters::read(given, FILTERS)?;
+    if let Some(word) = filters.values("status").find(|word| !Phase::WORDS.contains(word)) {
+        let known = Phase::WORDS.join(", ");
+        return Err(Error::new(format_args!("--filter status={word}: it is none of {known}")));
+    }
+    let store = places::store(invocation, given)?;
+    let last = match given.value("last") {
+        Some(text) => {
+            Some(text.parse().map_err(|_| Error::new(format_args!("--last {text}: not a number")))?)
+        }
+        None => given.switch("latest", false).then_some(1),
+    };
+    let asks_for_ended = filters.values("status").chain(filters.values("exited")).next().is_some();
+    let all = given.switch("all", false) || last.is_some() || asks_for_ended;
+    let mut records: Vec<Record> = store.all()?.into_iter().map(|entry| entry.record).collect();
+    records.retain(|record| (all || record.state.phase.is_alive()) && admitted(record, &filters));
+    // The newest first.
+    order::sort_by(&mut records, |a, b| b.created.cmp(&a.created));
+    records.truncate(last.unwrap_or(usize::MAX));
+    let now = time::seconds();
+    let rows: Vec<Value> = records.iter().map(|record| row(given, record, now)).collect();
+    format::list(given, COLUMNS, "ID", &rows)
+}
+
+fn admitted(record: &Record, filters: &Filters) -> bool {
+    let state = &record.state;
+    filters.admit("id", &|id| record.id.starts_with(id))
+        && filters.admit("name", &|name| record.name.contains(name))
+        && filters.admit("status", &|word| state.phase.as_str() == word)
+        && filters
+            .admit("exited", &|code| state.phase == Phase::Exited && code.parse().ok() == state.exit_code)
+        && filters.admit("ancestor", &|image| record.image.as_deref() == Some(image))
+        && filters.admit("health", &|word| {
+            state.health.as_ref().map_or("none", |health| health.status.as_str()) == word
+        })
+        && filters.admit_labels(&record.labels)
+}
+
+fn row(given: &Given, record: &Record, now: i64) -> Value {
+    let created = time::parse(&record.created).map_or(now, |(seconds, _)| seconds);
+    let labels: Vec<String> = record.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let command = format!("\"{}\"", format::shorten(given, &record.command.join(" "), 20));
+    format::row(&[
+        ("ID", format::id(given, &record.id)),
+        ("Image", record.image.as_deref().unwrap_or_default()),
+        ("Command", &command),
+        ("CreatedAt", &record.created),
+        ("RunningFor", &units::ago(now - created)),
+        ("Status", &status(record, now)),
+        ("State", record.state.phase.as_str()),
+        ("Ports", ""),
+        ("Names", &record.name),
+        ("Labels", &labels.join(",")),
+    ])
+}
+
+/// What has become of it, in Docker's words.
+fn status(record: &Record, now: i64) -> String {
+    let state = &record.state;
+    let since = |time: &Option<String>| {
+        let time = time.as_deref().and_then(time::parse).map_or(now, |(seconds, _)| seconds);
+        units::duration(now - time)
+    };
+    let code = state.exit_code.unwrap_or(0);
+    match state.phase {
+        Phase::Created => "Created".into(),
+        Phase::Running => match &state.health {
+            Some(health) if health.status == "starting" => {
+                format!("Up {} (health: starting)", since(&state.started))
+            }
+            Some(health) => format!("Up {} ({})", since(&state.started), health.status),
+            None => format!("Up {}", since(&state.started)),
+        },
+        Phase::Paused => format!("Up {} (Paused)", since(&state.started)),
+        Phase::Restarting => format!("Restarting ({code}) {} ago", since(&state.finished)),
+        Phase::Exited => format!("Exited ({code}) {} ago", since(&state.finished)),
+    }
+}

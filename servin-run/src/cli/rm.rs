@@ -1,0 +1,71 @@
+//! `servin rm`: containers that are not wanted any more.
+
+use linux_raw_sys::general::SIGKILL;
+
+use super::arguments::{Command, Given, Group, flag};
+use super::stop::{Manner, stop};
+use super::{Invocation, output, places};
+use crate::container::people::Store;
+use crate::error::{Error, Result};
+
+/// The table's entry.
+pub const RM: Command = Command {
+    name: "servin rm",
+    usage: "[FLAGS] CONTAINER...",
+    about: "Remove containers.",
+    groups: &[Group(
+        "Remove",
+        &[
+            flag("force", Some('f'), None, "kill those that run; that one is not there is no error"),
+            flag("all", Some('a'), None, "all that do not run, or with --force all"),
+            flag("volumes", Some('v'), None, "its nameless volumes too"),
+        ],
+    )],
+    last_word: usize::MAX,
+};
+
+/// Runs the command.
+pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
+    let store = places::store(invocation, given)?;
+    let force = given.switch("force", false);
+    if !given.switch("all", false) {
+        return places::each(&RM, &given.words, &mut |word| {
+            match store.find(word) {
+                Err(_) if force => return Ok(()),
+                entry => remove(&store, &entry?.record.id, force)?,
+            }
+            output::result(word)
+        });
+    }
+    let mut code = 0;
+    for entry in store.all()?.iter().filter(|entry| force || !entry.record.state.phase.is_alive()) {
+        match remove(&store, &entry.record.id, force) {
+            Ok(()) => output::result(&entry.record.name)?,
+            Err(error) => {
+                output::error(&error);
+                code = 1;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Removes a container. One that runs is ended first with `force`, and otherwise an error.
+pub fn remove(store: &Store, id: &str, force: bool) -> Result<()> {
+    let entry = store.find(id)?;
+    let name = entry.record.name.clone();
+    if entry.record.state.phase.is_alive() {
+        if !force {
+            return Err(Error::new(format_args!("the container {name} runs"))
+                .hint("`servin stop` ends it, and `servin rm --force` ends and removes it"));
+        }
+        stop(store, entry, &Manner { signal: Some(SIGKILL), time: None })?;
+    }
+    // One that was to be removed in the end is gone by now.
+    let Ok(mut entry) = store.find(id) else { return Ok(()) };
+    let Ok(_lock) = entry.reload() else { return Ok(()) };
+    if entry.record.state.phase.is_alive() {
+        return Err(Error::new(format_args!("the container {name} was started again meanwhile")));
+    }
+    store.remove_locked(&entry)
+}

@@ -1,0 +1,466 @@
+//! The containers of people: what is kept of each, below HOME/containers, whether it runs or not.
+//!
+//! A container is a bundle: `ID/container.json` (the [`Record`]), `ID/config.json`, the layer of its changes, its
+//! log. While it runs, its supervisor holds the lock `ID/supervisor`, and `ROOT/ID` is what every OCI container has.
+//! `.names/NAME` is a link to the ID. Who changes a record holds the lock on its directory.
+
+mod names;
+mod record;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, readlinkat, symlinkat, unlinkat};
+use rustix::io::{self, Errno};
+
+pub use record::{HealthCheck, HealthResult, HealthState, Life, LogSettings, Phase, Record};
+
+use super::directory::{Directory, Lock, MOVES_ROOT, Root};
+use super::record::Container;
+use super::{removal, time};
+use crate::error::{Error, Result, Step};
+use crate::image::copy::{make_directory, open_at};
+use crate::spec;
+
+/// The file of the record.
+const RECORD: &str = "container.json";
+/// The configuration, as the OCI runtime reads it.
+pub const CONFIG: &str = "config.json";
+/// Locked by whoever supervises the container.
+const SUPERVISOR: &str = "supervisor";
+/// The socket on which the supervisor listens.
+pub const SOCKET: &str = "attach";
+/// The folder of the log.
+pub const LOG: &str = "log";
+/// The overlay's directories: what has changed, and the kernel's own.
+const UPPER: &str = "upper";
+const WORK: &str = "work";
+/// Links from names to ids.
+const NAMES: &str = ".names";
+
+const MOVES_HOME: &str = "--home DIR or SERVIN_HOME=DIR keeps Servin's files somewhere else";
+
+/// The exit code of a container whose supervisor was killed, or that was running when the host went down: its
+/// processes were killed.
+const KILLED: i32 = 137;
+
+/// Where everything is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// What stays: HOME.
+    pub home: String,
+    /// What is gone when the host restarts: ROOT.
+    pub root: String,
+}
+
+/// All containers of one user.
+pub struct Store {
+    /// Where they are.
+    pub places: Places,
+    all: Root,
+    names: OwnedFd,
+}
+
+/// One container.
+pub struct Entry {
+    /// Its directory.
+    pub directory: Directory,
+    /// What is kept of it.
+    pub record: Record,
+}
+
+impl Store {
+    /// Opens the store, making what is missing.
+    pub fn open(places: Places) -> Result<Store> {
+        Root::make(&places.home, MOVES_HOME)?;
+        let all = Root::make(&format!("{}/containers", places.home), MOVES_HOME)?;
+        let step = || format!("make {}/containers/{NAMES}", places.home);
+        make_directory(all.as_fd(), NAMES, 0o700).step(step)?;
+        let names = open_at(all.as_fd(), NAMES, crate::image::copy::DIRECTORY).step(step)?;
+        Ok(Store { places, all, names })
+    }
+
+    /// The path of a container's directory.
+    pub fn path(&self, id: &str) -> String {
+        format!("{}/containers/{id}", self.places.home)
+    }
+
+    /// The upper and the working directory of a container's own layer.
+    pub fn layer(&self, id: &str) -> (String, String) {
+        let path = self.path(id);
+        (format!("{path}/{UPPER}"), format!("{path}/{WORK}"))
+    }
+
+    /// Keeps a new container: its record, its configuration, the directories that it writes to. A record without
+    /// a name gets one.
+    pub fn create(&self, mut record: Record, config: &str) -> Result<Entry> {
+        let lock = self.lock()?;
+        match record.name.as_str() {
+            "" => record.name = self.free_name()?,
+            name => validate_name(name)?,
+        }
+        self.claim(&record.name, &record.id)?;
+        drop(lock);
+        let name = record.name.clone();
+        let made = self.fill(record, config);
+        if made.is_err() {
+            self.release(&name);
+        }
+        made
+    }
+
+    fn fill(&self, record: Record, config: &str) -> Result<Entry> {
+        let (directory, _lock) = self.all.create(&record.id)?;
+        let entry = Entry { directory, record };
+        let fill = || {
+            for (name, mode) in [(UPPER, 0o755), (WORK, 0o700), (LOG, 0o700)] {
+                make_directory(entry.directory.as_fd(), name, mode)
+                    .step(|| format!("make {}", entry.directory.file(name)))?;
+            }
+            entry.directory.write(CONFIG, config)?;
+            // Without this file there is no container.
+            entry.save()
+        };
+        let filled = fill();
+        if filled.is_err() {
+            let _ = entry.directory.remove();
+        }
+        filled.map(|()| entry)
+    }
+
+    fn lock(&self) -> Result<Lock> {
+        Lock::on(&self.all).step(|| format!("lock {}/containers", self.places.home))
+    }
+
+    /// Makes `name` that of container `id`. Called with the lock.
+    fn claim(&self, name: &str, id: &str) -> Result<()> {
+        if let Some(owner) = self.owner(name)? {
+            if self.all.find(&owner)?.is_some() {
+                return Err(Error::new(format_args!(
+                    "the name \"{name}\" is already in use by the container {}",
+                    short(&owner)
+                ))
+                .hint(format!(
+                    "`servin rm {name}` removes that, `servin rename {name} OTHER` gives it another"
+                )));
+            }
+            // Its command was killed, or its directory removed by hand.
+            self.release(name);
+        }
+        symlinkat(id, &self.names, name).step(|| format!("give the container the name {name}"))
+    }
+
+    fn owner(&self, name: &str) -> Result<Option<String>> {
+        match readlinkat(&self.names, name, Vec::new()) {
+            Ok(id) => Ok(id.into_string().ok()),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::os(format!("look for the name {name}"), errno)),
+        }
+    }
+
+    fn release(&self, name: &str) {
+        let _ = unlinkat(&self.names, name, AtFlags::empty());
+    }
+
+    fn free_name(&self) -> Result<String> {
+        loop {
+            let name = names::generate()?;
+            if self.owner(&name)?.is_none() {
+                return Ok(name);
+            }
+        }
+    }
+
+    /// Gives a container another name.
+    pub fn rename(&self, word: &str, name: &str) -> Result<()> {
+        validate_name(name)?;
+        let _names = self.lock()?;
+        let mut entry = self.find(word)?;
+        let _lock = entry.reload()?;
+        if entry.record.name == name {
+            return Ok(());
+        }
+        self.claim(name, &entry.record.id)?;
+        let before = core::mem::replace(&mut entry.record.name, name.into());
+        if let Err(error) = entry.save() {
+            self.release(name);
+            return Err(error);
+        }
+        self.release(&before);
+        Ok(())
+    }
+
+    /// The container of a full id, a name, or the beginning of an id that no other begins with.
+    pub fn find(&self, word: &str) -> Result<Entry> {
+        let missing =
+            || Error::new(format_args!("there is no container {word}")).hint("`servin ps -a` lists them all");
+        if word.is_empty() || word.starts_with('.') || word.contains('/') {
+            return Err(missing());
+        }
+        let id = match self.owner(word)? {
+            Some(id) => id,
+            None if word.len() == 64 => word.into(),
+            None => {
+                let mut found = self.all.ids()?.into_iter().filter(|id| id.starts_with(word));
+                match (found.next(), found.next()) {
+                    (Some(id), None) => id,
+                    (Some(_), Some(_)) => {
+                        return Err(Error::new(format_args!(
+                            "several containers have ids that begin with {word}: type more of it"
+                        )));
+                    }
+                    _ => return Err(missing()),
+                }
+            }
+        };
+        self.load(&id)?.ok_or_else(missing)
+    }
+
+    /// All containers, in the order of their ids. What killed commands have left is cleaned.
+    pub fn all(&self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for id in self.all.ids()? {
+            match self.load(&id)? {
+                Some(entry) => entries.push(entry),
+                // Half made, or half removed: nobody is at it any more.
+                None => {
+                    if let Some(directory) = self.all.find(&id)?
+                        && let Ok(Some(_lock)) = directory.try_lock()
+                        && !directory.has(RECORD)
+                    {
+                        let _ = directory.remove();
+                    }
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The container `id`, if there is one; settled, where its supervisor was killed.
+    fn load(&self, id: &str) -> Result<Option<Entry>> {
+        let Some(directory) = self.all.find(id)? else { return Ok(None) };
+        let Some(record) = Record::load(&directory)? else { return Ok(None) };
+        let entry = Entry { directory, record };
+        match entry.record.state.phase.is_alive() && !entry.is_supervised()? {
+            true => self.settle(entry),
+            false => Ok(Some(entry)),
+        }
+    }
+
+    /// The supervisor was killed, and with it the container; or the host went down. Writes that down, and cleans what
+    /// is left; `None` where the container was to be removed in the end.
+    fn settle(&self, mut entry: Entry) -> Result<Option<Entry>> {
+        let Ok(_lock) = entry.reload() else { return Ok(None) };
+        // The supervisor takes its lock before it writes that the container runs; it may also just have ended.
+        if !entry.record.state.phase.is_alive() || entry.is_supervised()? {
+            return Ok(Some(entry));
+        }
+        self.clean_runtime(&entry.record.id)?;
+        if entry.record.remove {
+            self.remove_locked(&entry)?;
+            return Ok(None);
+        }
+        let state = &mut entry.record.state;
+        state.phase = Phase::Exited;
+        state.exit_code = Some(KILLED);
+        state.finished = Some(time::now());
+        state.pid = None;
+        entry.save()?;
+        Ok(Some(entry))
+    }
+
+    /// Removes what a container that does not run any more has left outside its directory here: processes, cgroup,
+    /// `ROOT/ID`.
+    pub fn clean_runtime(&self, id: &str) -> Result<()> {
+        let Some(directory) = Root::open(&self.places.root)?.map_or(Ok(None), |root| root.find(id))? else {
+            return Ok(());
+        };
+        let _lock = directory.lock()?;
+        let container = Container::look(directory)?;
+        removal::end(&container)?;
+        let state = container.record.state(id, Vec::new());
+        removal::clean_up(&container.directory, &container.record, &[], state, None)
+    }
+
+    /// Removes a container that does not run. Who calls this holds its lock.
+    pub fn remove_locked(&self, entry: &Entry) -> Result<()> {
+        self.clean_runtime(&entry.record.id)?;
+        // The record first: what is left of a removal that was killed is not taken for a container.
+        entry.directory.remove_file(RECORD)?;
+        if self.owner(&entry.record.name)?.as_ref() == Some(&entry.record.id) {
+            self.release(&entry.record.name);
+        }
+        entry.directory.remove()
+    }
+
+    /// Where what runs is.
+    pub fn runtime(&self) -> Result<Root> {
+        Root::make(&self.places.root, MOVES_ROOT)
+    }
+}
+
+impl Entry {
+    /// Writes the record. Who calls this holds the lock.
+    pub fn save(&self) -> Result<()> {
+        self.directory.write(RECORD, &spec::to_json(&self.record))
+    }
+
+    /// Takes the lock and reads the record as it is now.
+    pub fn reload(&mut self) -> Result<Lock> {
+        let lock = self.directory.lock().map_err(|_| self.gone())?;
+        self.record = Record::load(&self.directory)?.ok_or_else(|| self.gone())?;
+        Ok(lock)
+    }
+
+    fn gone(&self) -> Error {
+        Error::new(format_args!("the container {} was removed", self.record.name))
+    }
+
+    /// Changes the record as it is now.
+    pub fn change(&mut self, change: impl FnOnce(&mut Record)) -> Result<()> {
+        let _lock = self.reload()?;
+        change(&mut self.record);
+        self.save()
+    }
+
+    /// Whether it has a supervisor.
+    pub fn is_supervised(&self) -> Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let step = || format!("look at {}", self.directory.file(SUPERVISOR));
+        let file = match open_at(self.directory.as_fd(), SUPERVISOR, flags) {
+            Err(Errno::NOENT) => return Ok(false),
+            file => file.step(step)?,
+        };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(errno) => Err(Error::os(step(), errno)),
+        }
+    }
+
+    /// Becomes its supervisor: the descriptor is the lock. Who calls this holds the container's lock, so that only
+    /// those who ask whether there is one can be in the way, for a moment.
+    pub fn supervise(&self) -> Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let step = || format!("lock {}", self.directory.file(SUPERVISOR));
+        let file = open_at(self.directory.as_fd(), SUPERVISOR, flags).step(step)?;
+        io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)).step(step)?;
+        Ok(file)
+    }
+}
+
+/// Docker's rule.
+pub fn validate_name(name: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    match first && name.len() >= 2 && name.len() <= 128 && name.bytes().all(allowed) {
+        true => Ok(()),
+        false => Err(Error::new(format_args!(
+            "--name {name}: a letter or digit, and then letters, digits and _.-; two characters at least"
+        ))),
+    }
+}
+
+/// The twelve digits that are shown of an id.
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+/// 64 hexadecimal digits of randomness, as Docker's.
+pub fn new_id() -> Result<String> {
+    let mut bytes = [0; 32];
+    let flags = rustix::rand::GetRandomFlags::empty();
+    rustix::rand::getrandom(&mut bytes[..], flags).step(|| "get random bytes")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    /// A store that is removed with the value.
+    struct Home(std::path::PathBuf);
+
+    impl Home {
+        fn new(name: &str) -> (Home, Store) {
+            let path = std::env::temp_dir().join(format!("servin-people-{}-{name}", std::process::id()));
+            let text = |part: &str| path.join(part).to_str().expect("UTF-8").to_string();
+            let store = Store::open(Places { home: text("home"), root: text("root") }).expect("a store");
+            (Home(path), store)
+        }
+    }
+
+    impl Drop for Home {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).expect("remove");
+        }
+    }
+
+    fn record(id: &str, name: &str) -> Record {
+        let id = format!("{id:0<64}");
+        Record { id, name: name.into(), ..Record::default() }
+    }
+
+    #[test]
+    fn a_container_is_found_by_its_id_its_name_and_what_nothing_else_begins_with() {
+        let (_home, store) = Home::new("find");
+        store.create(record("ab1", "one"), "{}").expect("kept");
+        store.create(record("ab2", ""), "{}").expect("kept");
+        for word in ["one", "ab1", &format!("{:0<64}", "ab1")] {
+            assert_eq!(store.find(word).expect(word).record.name, "one");
+        }
+        let second = store.find("ab2").expect("by its id").record.name;
+        assert!(second.contains('_'), "{second}");
+        for word in ["ab", "", ".", "../ab1", "two", "ab3"] {
+            assert!(store.find(word).is_err(), "{word}");
+        }
+        assert_eq!(store.all().expect("listed").len(), 2);
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_container_until_that_is_gone_or_has_another() {
+        let (_home, store) = Home::new("names");
+        let first = store.create(record("a", "one"), "{}").expect("kept");
+        let refused = store.create(record("b", "one"), "{}").err().expect("refused").to_string();
+        assert!(refused.contains("already in use"), "{refused}");
+        assert!(store.find("b").is_err(), "nothing is left of it");
+        store.rename("one", "two").expect("renamed");
+        let second = store.create(record("b", "one"), "{}").expect("kept");
+        assert!(store.rename("two", "one").is_err());
+        for entry in [first, second] {
+            let entry = store.find(&entry.record.id).expect("there");
+            store.remove_locked(&entry).expect("removed");
+        }
+        store.create(record("c", "two"), "{}").expect("kept");
+        for bad in ["-a", "a", ".names", "a/b", "ä1", "a b"] {
+            assert!(store.create(record("d", bad), "{}").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_killed_commands_have_left_is_no_container_and_goes() {
+        let (home, store) = Home::new("killed");
+        let place = home.0.join("home/containers");
+        std::fs::create_dir(place.join("f".repeat(64))).expect("half made");
+        std::os::unix::fs::symlink("e".repeat(64), place.join(".names/gone")).expect("a name");
+        assert!(store.find("f").is_err() && store.find("gone").is_err());
+        assert!(store.all().expect("listed").is_empty());
+        assert!(!place.join("f".repeat(64)).exists());
+        store.create(record("a", "gone"), "{}").expect("the name is free");
+    }
+
+    #[test]
+    fn a_container_whose_supervisor_is_gone_was_killed() {
+        let (_home, store) = Home::new("settled");
+        let mut entry = store.create(record("a", "one"), "{}").expect("kept");
+        let lock = entry.supervise().expect("supervised");
+        entry.change(|record| record.state.phase = Phase::Running).expect("changed");
+        assert_eq!(store.find("one").expect("there").record.state.phase, Phase::Running);
+        drop(lock);
+        let state = store.find("one").expect("there").record.state;
+        assert_eq!((state.phase, state.exit_code), (Phase::Exited, Some(137)));
+    }
+}

@@ -1,0 +1,156 @@
+//! The record of a person's container.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Directory, RECORD};
+use crate::error::Result;
+use crate::spec;
+use crate::spec::json::{object, word_enum};
+
+object! {
+    /// What was asked for, and what has become of it.
+    pub struct Record {
+        /// 64 hexadecimal digits.
+        "id" => id: String,
+        /// Its name, which no other container has.
+        "name" => name: String,
+        /// When it was created, as RFC 3339.
+        "created" => created: String,
+        /// The image as it was named, or the directory of its root.
+        "image" => image: Option<String>,
+        /// The image's id.
+        "imageId" => image_id: Option<String>,
+        /// The program and its arguments.
+        "command" => command: Vec<String>,
+        /// What people note at it.
+        "labels" => labels: Vec<(String, String)>,
+        /// It has a terminal.
+        "terminal" => terminal: bool,
+        /// It can be given standard input.
+        "input" => input: bool,
+        /// Its standard input ends with the command that started it.
+        "inputOnce" => input_once: bool,
+        /// It is removed when it has ended.
+        "remove" => remove: bool,
+        /// When it is started again: `no`, `on-failure`, `on-failure:N`, `always`, `unless-stopped`.
+        "restart" => restart: Option<String>,
+        /// The signal of `stop` (default: SIGTERM).
+        "stopSignal" => stop_signal: Option<u32>,
+        /// The seconds that `stop` waits before it kills; negative is for ever (default: 10).
+        "stopTimeout" => stop_timeout: Option<i32>,
+        /// Where its output goes.
+        "log" => log: LogSettings,
+        /// How it is found out whether it is well.
+        "health" => health: Option<HealthCheck>,
+        /// Who makes its cgroup.
+        "cgroupManager" => cgroup_manager: Option<String>,
+        /// With systemd as that: the sockets at which it may be asked.
+        "systemdSockets" => systemd_sockets: Vec<String>,
+        /// What has become of it.
+        "state" => state: Life,
+    }
+
+    /// Where output goes.
+    pub struct LogSettings {
+        /// `json-file`, `k8s-file` or `none`.
+        "driver" => driver: String,
+        /// The bytes after which another file is begun; absent is never.
+        "maxSize" => max_size: Option<u64>,
+        /// How many files are kept.
+        "maxFile" => max_file: Option<u32>,
+    }
+
+    /// A program that says by its exit code whether the container is well. Times are in nanoseconds.
+    pub struct HealthCheck {
+        /// Docker's form: `CMD` and a program, or `CMD-SHELL` and a line.
+        "Test" => test: Vec<String>,
+        /// Between two runs.
+        "Interval" => interval: u64,
+        /// After which a run has failed.
+        "Timeout" => timeout: u64,
+        /// During which failures do not count.
+        "StartPeriod" => start_period: u64,
+        /// So many failures in a row make it unhealthy.
+        "Retries" => retries: u32,
+    }
+
+    /// What the checks have found, with Docker's names.
+    pub struct HealthState {
+        /// `starting`, `healthy`, `unhealthy`.
+        "Status" => status: String,
+        /// Failures in a row.
+        "FailingStreak" => failing_streak: u32,
+        /// The last five.
+        "Log" => log: Vec<HealthResult>,
+    }
+
+    /// One check.
+    pub struct HealthResult {
+        /// When it began.
+        "Start" => start: String,
+        /// When it ended.
+        "End" => end: String,
+        /// 0 is well.
+        "ExitCode" => exit_code: i32,
+        /// The beginning of what it said.
+        "Output" => output: String,
+    }
+
+    /// What has become of a container.
+    pub struct Life {
+        /// Where in its life it is.
+        "phase" => phase: Phase,
+        /// Its first process, while it runs.
+        "pid" => pid: Option<i32>,
+        /// How it ended.
+        "exitCode" => exit_code: Option<i32>,
+        /// The kernel has killed one of its processes for want of memory.
+        "oomKilled" => oom_killed: bool,
+        /// Why it could not be started.
+        "error" => error: Option<String>,
+        /// When it was started last.
+        "started" => started: Option<String>,
+        /// When it ended last.
+        "finished" => finished: Option<String>,
+        /// How often its restart policy has started it again.
+        "restarts" => restarts: u32,
+        /// It was ended by `stop`, and so does not want to be started with the host.
+        "stopped" => stopped: bool,
+        /// Whether it is well.
+        "health" => health: Option<HealthState>,
+    }
+}
+
+word_enum! {
+    /// Where in its life a person's container is, in Docker's words.
+    pub enum Phase {
+        /// It was never started.
+        "created" => Created,
+        /// It runs.
+        "running" => Running,
+        /// It is frozen.
+        "paused" => Paused,
+        /// It has ended and is going to be started again.
+        "restarting" => Restarting,
+        /// It has ended.
+        "exited" => Exited,
+    }
+}
+
+impl Phase {
+    /// Whether a container in this phase has a supervisor.
+    pub fn is_alive(self) -> bool {
+        matches!(self, Phase::Running | Phase::Paused | Phase::Restarting)
+    }
+}
+
+impl Record {
+    /// Reads a container's record; `None` where it was never wholly created.
+    pub fn load(directory: &Directory) -> Result<Option<Record>> {
+        match directory.read(RECORD)? {
+            Some(text) => spec::parse(&text, &directory.file(RECORD)).map(Some),
+            None => Ok(None),
+        }
+    }
+}
