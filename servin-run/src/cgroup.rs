@@ -15,6 +15,7 @@ pub mod remove;
 pub mod statistics;
 pub mod systemd;
 pub mod tree;
+pub mod usage;
 
 pub use hierarchy::Hierarchy;
 pub use limits::Limits;
