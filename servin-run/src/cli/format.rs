@@ -54,22 +54,25 @@ pub fn value(document: &dyn Json) -> Value {
 
 /// Prints rows as the flags of [`LIST`] ask; `key` is the field of `--quiet`.
 pub fn list(given: &Given, columns: &[Column], key: &str, rows: &[Value]) -> Result<i32> {
+    let lines = lines(given, columns, key, rows)?;
+    print(&lines)
+}
+
+/// The lines that [`list`] prints.
+pub fn lines(given: &Given, columns: &[Column], key: &str, rows: &[Value]) -> Result<Vec<String>> {
     let asked = given.value("format");
     if given.switch("quiet", false) && asked.is_none() {
-        return print(rows, &Template::parse(&format!("{{{{.{key}}}}}"), true)?);
+        return fill(rows, &Template::parse(&format!("{{{{.{key}}}}}"), true)?);
     }
     match asked {
-        Some("json") => {
-            rows.iter().try_for_each(|row| output::result(to_json(row)))?;
-            Ok(0)
-        }
+        Some("json") => Ok(rows.iter().map(|row| to_json(row)).collect()),
         None | Some("table") => {
             let fields: Vec<String> = columns.iter().map(|column| format!("{{{{.{}}}}}", column.1)).collect();
             table(rows, columns, &fields.join("\t"))
         }
         Some(text) => match text.strip_prefix("table ") {
             Some(template) => table(rows, columns, template),
-            None => print(rows, &Template::parse(text, true)?),
+            None => fill(rows, &Template::parse(text, true)?),
         },
     }
 }
@@ -81,22 +84,26 @@ pub fn inspect(given: &Given, documents: &[&dyn Json]) -> Result<i32> {
         Some("json") => documents.iter().try_for_each(|document| output::result(to_json(*document)))?,
         Some(text) => {
             let documents: Vec<Value> = documents.iter().map(|document| value(*document)).collect();
-            return print(&documents, &Template::parse(text, false)?);
+            return print(&fill(&documents, &Template::parse(text, false)?)?);
         }
     }
     Ok(0)
 }
 
-/// One line a value.
-fn print(values: &[Value], template: &Template) -> Result<i32> {
-    for value in values {
-        output::result(template.fill(value)?)?;
+fn print(lines: &[String]) -> Result<i32> {
+    if !lines.is_empty() {
+        output::result(lines.join("\n"))?;
     }
     Ok(0)
 }
 
+/// One line a value.
+fn fill(values: &[Value], template: &Template) -> Result<Vec<String>> {
+    values.iter().map(|value| template.fill(value)).collect()
+}
+
 /// The template's fields as columns with headings; tabs in it end the columns.
-fn table(rows: &[Value], columns: &[Column], text: &str) -> Result<i32> {
+fn table(rows: &[Value], columns: &[Column], text: &str) -> Result<Vec<String>> {
     let template = Template::parse(text, true)?;
     let heading = |field: &str| {
         let known = columns.iter().find(|column| column.1 == field);
@@ -107,7 +114,7 @@ fn table(rows: &[Value], columns: &[Column], text: &str) -> Result<i32> {
         lines.push(template.fill(row)?);
     }
     let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split('\t').collect()).collect();
-    output::result(align(&rows)).map(|()| 0)
+    Ok(align(&rows).split('\n').map(String::from).collect())
 }
 
 /// Columns as wide as their widest cell, three spaces between them.
