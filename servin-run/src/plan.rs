@@ -69,6 +69,8 @@ pub struct Plan {
     pub mount_label: Option<String>,
     /// `linux.cgroupsPath`: where in the hierarchy its cgroup is.
     pub cgroups_path: Option<String>,
+    /// The user of the host who may make cgroups below it; none where the container cannot write there.
+    pub cgroup_owner: Option<u32>,
     /// The limits of that cgroup.
     pub limits: Limits,
 }
@@ -88,6 +90,9 @@ impl fmt::Display for Plan {
         }
         for offset in time_offsets {
             writeln!(f, "set {} off by {}.{:09} s", offset.clock, offset.seconds, offset.nanoseconds)?;
+        }
+        if let Some(owner) = self.cgroup_owner {
+            writeln!(f, "give the cgroup to user {owner}")?;
         }
         for write in &self.limits.writes {
             writeln!(f, "limit {} to {}", write.file, write.value)?;
@@ -112,6 +117,7 @@ pub fn plan(config: &spec::Config, bundle: &str, host: Host) -> Result<Plan> {
     let linux = config.linux.as_ref().ok_or_else(|| Error::new("linux is missing"))?;
     let process = config.process.as_ref().ok_or_else(|| Error::new("process is missing"))?;
     let namespaces = namespaces::plan(linux)?;
+    let cgroup_owner = cgroup_owner(config, &namespaces, process.user.uid);
     let process = process::plan(process, linux, annotation(config, ANNOTATION_CWD, "create")?)?;
     let terminal = process.terminal.is_some();
     let hooks = hooks::plan(config.hooks.as_ref())?;
@@ -122,10 +128,32 @@ pub fn plan(config: &spec::Config, bundle: &str, host: Host) -> Result<Plan> {
         namespaces,
         hooks,
         cgroups_path: linux.cgroups_path.clone().filter(|path| !path.is_empty()),
+        cgroup_owner,
         limits: linux.resources.as_ref().map_or_else(|| Ok(Limits::default()), Limits::new)?,
         mount_label: linux.mount_label.clone().filter(|label| !label.is_empty()),
         seccomp: filter(config, linux)?,
     })
+}
+
+/// Who is to own the container's cgroup (config-linux.md, "Cgroup ownership"): the user of its process, where it has a
+/// cgroup namespace and a mount of that to write to.
+fn cgroup_owner(config: &spec::Config, namespaces: &Namespaces, uid: u32) -> Option<u32> {
+    let is_writable = |mount: &spec::Mount| {
+        matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"))
+            && !mount.options.iter().any(|option| matches!(option.as_str(), "ro" | "rro"))
+    };
+    if !namespaces.is_new(NamespaceKind::Cgroup) || !config.mounts.iter().any(is_writable) {
+        return None;
+    }
+    let outside = |range: &namespaces::IdRange| Some(range.outside + uid.checked_sub(range.inside)?);
+    match &namespaces.maps {
+        Some(maps) => {
+            let range = maps.uids.iter().find(|range| uid >= range.inside && uid - range.inside < range.size);
+            range.and_then(outside)
+        }
+        // The ids of a namespace that is joined are not known here.
+        None => (!namespaces.separate(NamespaceKind::User)).then_some(uid),
+    }
 }
 
 /// The filter of system calls for the container's processes.
@@ -308,5 +336,40 @@ pub fn below(bundle: &str, path: &str) -> String {
     match path.starts_with('/') {
         true => path.into(),
         false => alloc::format!("{bundle}/{path}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cgroup_is_given_to_who_may_write_there() {
+        let config = |options: &str, more: &str| -> spec::Config {
+            let text = format!(
+                r#"{{"ociVersion":"1.0.0","mounts":[{{"destination":"/sys/fs/cgroup","type":"cgroup","options":[{options}]}}],
+                "linux":{{"namespaces":[{{"type":"mount"}},{{"type":"cgroup"}}{more}]}}}}"#
+            );
+            spec::parse(&text, "config.json").expect("a configuration")
+        };
+        let owner = |config: &spec::Config, maps: Option<namespaces::IdMaps>, uid| {
+            let mut planned = namespaces::plan(config.linux.as_ref().expect("linux")).expect("planned");
+            planned.maps = maps;
+            cgroup_owner(config, &planned, uid)
+        };
+        let maps = || {
+            let range = || namespaces::IdRange { inside: 0, outside: 100_000, size: 10 };
+            Some(namespaces::IdMaps { uids: Vec::from([range()]), gids: Vec::from([range()]) })
+        };
+        let writable = config("\"nosuid\"", "");
+        assert_eq!(owner(&writable, None, 7), Some(7));
+        assert_eq!(owner(&writable, maps(), 7), Some(100_007));
+        assert_eq!(owner(&writable, maps(), 10), None);
+        assert_eq!(owner(&config("\"ro\"", ""), maps(), 7), None);
+        let joined = config("", ",{\"type\":\"user\",\"path\":\"/proc/1/ns/user\"}");
+        assert_eq!(owner(&joined, None, 7), None);
+        let mut shared = writable.clone();
+        shared.linux.as_mut().expect("linux").namespaces.pop();
+        assert_eq!(owner(&shared, None, 7), None);
     }
 }

@@ -224,6 +224,11 @@ impl Bundle {
         run::quiet(command)
     }
 
+    /// The text of config.json.
+    pub fn config_text(&self) -> String {
+        self.config.to_string()
+    }
+
     /// Writes a config.json that need not be JSON.
     pub fn write(&self, config: &str) {
         fs::write(self.directory.join("config.json"), config).expect("write config.json");

@@ -1,6 +1,7 @@
 //! A container's cgroup, where no controller is needed: where it is, who is in it, pause, kill, removal.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -279,6 +280,81 @@ fn a_host_without_the_controller_says_where_it_is() {
         let bundle = sleeper().set("/linux/resources", resources);
         bundle.oci("create", &[]).fails(&["linux.resources", missing, "controller"]);
         assert!(!cgroup("servin").exists());
+    });
+}
+
+#[test]
+fn a_container_with_a_writable_mount_owns_its_cgroup() {
+    alone(|| {
+        let script = "mkdir /sys/fs/cgroup/own && echo 0 > /sys/fs/cgroup/own/cgroup.procs && cat /proc/self/cgroup; \
+                      echo 1 > /sys/fs/cgroup/cgroup.max.descendants || echo kept; sleep 1000";
+        let options = &["nosuid", "noexec", "nodev"];
+        let bundle = shell(script).mapped(100_000, 65_536).options("/sys/fs/cgroup", options);
+        let mut running = bundle.start();
+        let out = running.says("kept");
+        assert!(out.contains("0::/own\n"), "{out}");
+        let owner = |name: &str| {
+            fs::metadata(cgroup(&format!("servin/{}/{name}", bundle.name()))).expect("look").uid()
+        };
+        let owners = ["", "cgroup.procs", "cgroup.threads", "cgroup.max.depth", "cgroup.freeze"].map(owner);
+        assert_eq!(owners, [100_000, 100_000, 100_000, 0, 0]);
+        running.signal(9);
+        running.finish();
+        bundle.oci("delete", &["--force"]).succeeds();
+        assert!(!cgroup("servin").exists());
+        // A mount that is read-only needs no more than that.
+        let ended = shell("mkdir /sys/fs/cgroup/own || echo no").mapped(100_000, 65_536).run();
+        assert!(ended.out.contains("no\n"), "{ended:?}");
+    });
+}
+
+#[test]
+fn where_the_kernel_cannot_kill_a_cgroup_its_processes_are_killed_one_by_one() {
+    alone(|| {
+        // The kernel refuses cgroup.kill of a threaded cgroup, as if it were older than that file.
+        fs::create_dir_all(cgroup("old/box")).expect("make cgroups");
+        fs::write(cgroup("old/box/cgroup.type"), "threaded").expect("make it threaded");
+        assert!(fs::write(cgroup("old/box/cgroup.kill"), "1").is_err(), "it can be killed as a whole");
+        let bundle = shell("sleep 3000 & sleep 3001 & exec sleep 3002")
+            .no_namespace("pid")
+            .set("/linux/cgroupsPath", "/old/box");
+        let pid = bundle.started();
+        let threads = || -> Vec<i32> {
+            read("old/box/cgroup.threads").lines().map(|pid| pid.parse().expect("a pid")).collect()
+        };
+        until("they do not start", || threads().len() == 3);
+        let left = threads();
+        bundle.oci("delete", &["--force"]).succeeds();
+        for each in left {
+            assert_eq!(reap_one(each), 128 + 9);
+        }
+        assert!(fs::metadata(format!("/proc/{pid}")).is_err());
+        assert!(!cgroup("old/box").exists());
+        fs::remove_dir(cgroup("old")).expect("empty");
+    });
+}
+
+#[test]
+fn where_the_kernel_cannot_let_it_be_born_there_the_process_moves_itself() {
+    alone(|| {
+        let bundle = shell("cat /proc/self/cgroup; sleep 1000").refusing(&["clone3"]);
+        let mut running = bundle.start();
+        running.says(&format!("0::/servin/{}\n", bundle.name()));
+        running.signal(15);
+        bundle.oci("delete", &["--force"]);
+        running.finish();
+        let inside = shell("cat /proc/self/cgroup").refusing(&["clone3"]).namespace("cgroup", None);
+        assert!(inside.run().succeeds().out.contains("0::/\n"));
+    });
+}
+
+#[test]
+fn without_limits_there_is_nothing_to_complain_about() {
+    alone(|| {
+        let ended = People::of("busybox").run(&["/bin/true"]).succeeds();
+        assert!(ended.err.lines().count() <= 1, "{}", ended.err);
+        let ended = shell("true").run().succeeds();
+        assert!(ended.err.lines().count() <= 1, "{}", ended.err);
     });
 }
 

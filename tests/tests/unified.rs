@@ -360,6 +360,45 @@ fn an_inner_cgroup_with_processes_is_explained() {
 }
 
 #[test]
+fn servin_steps_aside_where_it_is_alone_in_the_way() {
+    alone(|| {
+        let bundle = shell("cat /proc/self/cgroup")
+            .set("/linux/cgroupsPath", "/service/box")
+            .set("/linux/resources/pids", json!({ "limit": 9 }));
+        let mount = cgroup_mount().expect("cgroup v2");
+        fs::create_dir(mount.join("service")).expect("make a cgroup");
+        bundle.write(&bundle.config_text());
+        // As a service manager would start it: alone in a cgroup of its own.
+        let mut alone_there = Command::new("/bin/sh");
+        alone_there.args(["-c", "echo $$ > $0/service/cgroup.procs && exec \"$@\""]).arg(&mount);
+        alone_there.arg(servin_run()).args(["run", "--bundle"]).arg(bundle.directory()).arg(bundle.name());
+        let ended = start(alone_there).finish().succeeds();
+        assert!(ended.out.contains("0::/service/box\n"), "{}", ended.out);
+        let enabled = fs::read_to_string(mount.join("service/cgroup.subtree_control")).expect("read");
+        assert!(enabled.contains("pids"), "{enabled}");
+        assert!(!mount.join("service/box").exists());
+        fs::remove_dir(mount.join("service/servin-self")).expect("Servin was there, and is gone");
+        fs::remove_dir(mount.join("service")).expect("empty");
+    });
+}
+
+#[test]
+fn events_tell_of_waiting() {
+    alone(|| {
+        let bundle = shell("while :; do :; done");
+        let pid = bundle.started();
+        let stats = bundle.oci("events", &["--stats"]).succeeds().json();
+        for part in ["cpu", "memory", "blkio"] {
+            for kind in ["some", "full"] {
+                let psi = &stats["data"][part]["psi"][kind];
+                assert!(psi["avg10"].is_number() && psi["total"].is_u64(), "{part} {kind}: {stats}");
+            }
+        }
+        bundle.ended(pid);
+    });
+}
+
+#[test]
 fn a_hundred_runs_leave_nothing_in_the_tree() {
     alone(|| {
         let bundle = shell(":")

@@ -89,7 +89,7 @@ fn machine(root: &Root, kernel: &Path, initramfs: &Path, status: &Path) -> Comma
         Root::Busybox => format!("rdinit={} -- {}", initramfs::INIT, initramfs::INIT_ARGUMENTS),
         Root::Systemd(_) => systemd::KERNEL_ARGUMENTS.to_owned(),
     };
-    let line = format!("console=ttyS0 loglevel=4 panic=-1 {init}");
+    let line = format!("console=ttyS0 loglevel=4 panic=-1 psi=1 {init}");
     qemu.arg("-append").arg(line);
     qemu
 }

@@ -22,6 +22,9 @@ use crate::error::{Error, Result, Step};
 /// What `statistics` reports and `update` may set later: enabled where that is possible.
 const WANTED: &[&str] = &["cpu", "io", "memory", "pids"];
 
+/// The leaf for Servin's own process where it is in the way of its containers.
+const ASIDE: &str = "servin-self";
+
 /// A cgroup that exists.
 #[derive(Debug)]
 pub struct Cgroup {
@@ -77,6 +80,31 @@ impl Cgroup {
             )));
         }
         Cgroup::open(&format!("{}/{path}", self.path))
+    }
+
+    /// Lets a user of the host make cgroups below it: the directory becomes his, and of the files in it those that the
+    /// kernel names as harmless (cgroup-v2.rst, "Model of Delegation"). Limits stay with who has set them.
+    pub fn give_to(&self, user: u32) -> Result<()> {
+        let owner = rustix::fs::Uid::from_raw(user);
+        if owner == rustix::process::geteuid() {
+            return Ok(());
+        }
+        let step = || format!("give the cgroup {} to user {user}", self.path);
+        let names = file::read(CWD, "/sys/kernel/cgroup/delegate");
+        let names = names.unwrap_or_else(|_| "cgroup.procs cgroup.subtree_control cgroup.threads".into());
+        match rustix::fs::fchown(&self.directory, Some(owner), None) {
+            // Who is not root keeps it: then the container may not, as if its mount were read-only.
+            Err(Errno::PERM) => return Ok(()),
+            given => given.step(step)?,
+        }
+        for name in names.split_ascii_whitespace() {
+            match rustix::fs::chownat(&self.directory, name, Some(owner), None, AtFlags::SYMLINK_NOFOLLOW) {
+                // Of a controller that is not enabled.
+                Err(Errno::NOENT) => {}
+                given => given.step(step)?,
+            }
+        }
+        Ok(())
     }
 
     /// Whether it passes controllers on, so that only those below may have processes.
@@ -232,8 +260,13 @@ fn enable(directory: &OwnedFd, path: &str, available: &str, limits: &Limits) -> 
     // The kernel refuses only some of them for a cgroup with processes; with the others (pids, cpu) it becomes the
     // root of a threaded subtree, below which no process of another can be (cgroup-v2.rst, "Threads"). The root has
     // no such rule, and no cgroup.type.
-    let busy = !numbers(&file::read_if_there(directory, "cgroup.procs").step(step)?).is_empty()
-        && !file::read_if_there(directory, "cgroup.type").step(step)?.is_empty();
+    let pids = numbers(&file::read_if_there(directory, "cgroup.procs").step(step)?);
+    let mut busy = !pids.is_empty() && !file::read_if_there(directory, "cgroup.type").step(step)?.is_empty();
+    let is_needed = limits.controllers.iter().any(|name| !has_word(&enabled, name));
+    if busy && is_needed && pids.iter().all(|pid| *pid == rustix::process::getpid()) {
+        step_aside(directory, path)?;
+        busy = false;
+    }
     if !busy && file::write(directory, "cgroup.subtree_control", &request).is_ok() {
         return Ok(());
     }
@@ -247,6 +280,18 @@ fn enable(directory: &OwnedFd, path: &str, available: &str, limits: &Limits) -> 
         }
     }
     Ok(())
+}
+
+/// Nobody but us is in the way, as in a service that is Servin alone: we go on in a leaf. It stays with the cgroup above,
+/// whoever owns that.
+fn step_aside(directory: &OwnedFd, path: &str) -> Result<()> {
+    match mkdirat(directory, ASIDE, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(not_made(&format!("{path}/{ASIDE}"), errno)),
+    }
+    // "0" is whoever writes.
+    let moved = file::write(directory, &format!("{ASIDE}/cgroup.procs"), "0");
+    moved.step(|| format!("move servin itself into the cgroup {path}/{ASIDE}"))
 }
 
 fn not_enabled(directory: &OwnedFd, path: &str, controller: &str, errno: Errno) -> Error {
@@ -373,6 +418,27 @@ pub(super) mod tests {
         let missing = Limits { controllers: vec!["pids"], ..Limits::default() };
         let error = hierarchy(&fake).create("/new", &missing).expect_err("refused").to_string();
         assert!(error.contains("no pids controller") && !fake.0.join("new").exists(), "{error}");
+    }
+
+    #[test]
+    fn who_is_alone_in_the_way_steps_aside() {
+        let fake = Fake::new("aside");
+        let own = std::process::id().to_string();
+        for (processes, aside) in [(format!("{own}\n"), true), (format!("{own}\n1\n"), false)] {
+            fake.write("cgroup.type", "domain\n");
+            fake.write("cgroup.procs", &processes);
+            fake.write("cgroup.subtree_control", "");
+            fake.write("servin-self/cgroup.procs", "");
+            let limits = Limits { controllers: vec!["memory"], ..Limits::default() };
+            let made = hierarchy(&fake).create("/box", &limits).map(|made| made.path().to_string());
+            assert_eq!(fake.read("servin-self/cgroup.procs"), if aside { "0" } else { "" });
+            match made {
+                Ok(path) => assert!(aside && path.ends_with("/box")),
+                Err(error) => {
+                    assert!(!aside && error.to_string().contains(&format!("({own}, 1)")), "{error}")
+                }
+            }
+        }
     }
 
     #[test]

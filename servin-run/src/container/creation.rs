@@ -149,7 +149,7 @@ impl Creation<'_> {
         }
         let has_place = placement.is_some();
         let made = match placement {
-            Some(Placement::Directory(place)) => place.make(&request.plan.limits, options.warn)?,
+            Some(Placement::Directory(place)) => place.make(request.plan, options.warn)?,
             Some(Placement::Scope(scope)) => {
                 self.scope = Some(scope);
                 None
@@ -189,7 +189,7 @@ impl Watch for Creation<'_> {
         self.record.cgroup = Some(scope.start(pid, &self.request.plan.limits)?);
         self.record.cgroup_made = true;
         self.record.save(self.directory)?;
-        scope.limit(&self.request.plan.limits)
+        scope.limit(self.request.plan)
     }
 
     fn ready(&mut self, pid: Pid, terminal: Option<&OwnedFd>) -> Result<()> {

@@ -116,6 +116,7 @@ fn plan(process: &spec::Process, pid: Pid, config: &spec::Config) -> Result<Plan
         seccomp,
         mount_label: None,
         cgroups_path: None,
+        cgroup_owner: None,
         limits: Limits::default(),
     })
 }

@@ -128,9 +128,9 @@ impl Scope {
     }
 
     /// Writes the limits: those that systemd knows too, because it rounds some of them and tells of no refusal.
-    pub fn limit(&self, limits: &Limits) -> Result<()> {
-        self.hierarchy.enable_for(&self.directory, limits)?;
-        Cgroup::open(&self.directory)?.apply(&permitted(limits))
+    pub fn limit(&self, plan: &Plan) -> Result<()> {
+        self.hierarchy.enable_for(&self.directory, &plan.limits)?;
+        prepare(&Cgroup::open(&self.directory)?, plan, &permitted(&plan.limits))
     }
 }
 
@@ -140,6 +140,12 @@ pub fn stop(record: &Record) -> Result<()> {
         (Some(scope), Some(socket)) => systemd::Manager::connect(core::slice::from_ref(socket))?.stop(scope),
         _ => Ok(()),
     }
+}
+
+/// Writes the limits, and then lets the container have what is to be its own.
+fn prepare(cgroup: &Cgroup, plan: &Plan, limits: &Limits) -> Result<()> {
+    cgroup.apply(limits)?;
+    plan.cgroup_owner.map_or(Ok(()), |owner| cgroup.give_to(owner))
 }
 
 /// What of the limits this user may set at all.
@@ -153,10 +159,10 @@ fn permitted(limits: &Limits) -> Limits {
 
 impl Place {
     /// Makes it, with its limits. Where this user may not, and no limit needs it: none.
-    pub fn make(&self, limits: &Limits, warn: Option<fn(&str)>) -> Result<Option<Made>> {
-        let limits = permitted(limits);
+    pub fn make(&self, plan: &Plan, warn: Option<fn(&str)>) -> Result<Option<Made>> {
+        let limits = permitted(&plan.limits);
         let made = self.hierarchy.create(&self.path, &limits).and_then(|made| {
-            made.apply(&limits)?;
+            prepare(&made, plan, &limits)?;
             Ok(made)
         });
         match made {
