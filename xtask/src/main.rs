@@ -13,6 +13,7 @@ mod lint;
 mod qemu;
 mod run;
 mod size;
+mod soak;
 mod test;
 mod workspace;
 
@@ -32,6 +33,7 @@ const COMMANDS: &[Entry] = &[
     ("test",  test::command,  "test [unit|host|qemu|engines][/PROGRAM] [-- FILTER]: without a name all of them"),
     ("bench", bench::command, "bench start|lifecycle|memory|init|seccomp [--rounds N] [--markdown]: Servin beside its peers"),
     ("fuzz",  fuzz::command,  "fuzz [TARGET …] [--seconds N]: LLVM's fuzzer on what reads strangers' data"),
+    ("soak",  soak::command,  "soak [--seconds N]: containers come and go, processes of ours are killed at random; nothing is left"),
     ("size",  size::command,  "sizes of the artifacts; fails past the budgets"),
     ("lint",  lint::command,  "format, clippy and the house rules"),
     ("help",  help::command,  "this list"),
