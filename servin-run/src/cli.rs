@@ -2,23 +2,28 @@
 //! people, any other name speaks the OCI runtime command line, and `servin oci …` reaches that too.
 
 pub mod arguments;
+mod attach;
 mod check;
 mod completion;
+mod exec;
 pub mod format;
 mod help;
 mod image;
+mod inspect;
 mod limits;
 mod login;
+mod logs;
 mod manual;
 mod network;
 mod oci;
-mod progress;
-mod pull;
-mod push;
 mod output;
+mod pause;
 mod people;
 mod places;
+mod progress;
 mod ps;
+mod pull;
+mod push;
 mod rm;
 mod rootless;
 mod run;

@@ -4,8 +4,8 @@ use super::arguments::{Command, Flag, Given, Group, flag};
 use super::image::{self, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{
-    Invocation, check, completion, help, login, manual, network, oci, output, ps, pull, push, rm, run, start,
-    stop, version, wait,
+    Invocation, attach, check, completion, exec, help, inspect, login, logs, manual, network, oci, output,
+    pause, ps, pull, push, rm, run, start, stop, version, wait,
 };
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
@@ -51,11 +51,18 @@ pub static TABLE: &[Section] = &[
             everyday(&ps::PS, &["container ls", "container list", "container ps"], ps::main),
             everyday(&stop::STOP, &["container stop"], stop::main),
             everyday(&rm::RM, &["container rm"], rm::main),
+            everyday(&logs::LOGS, &["container logs"], logs::main),
+            everyday(&exec::EXEC, &["container exec"], exec::main),
             entry(&run::CREATE, &["container create"], run::create),
             entry(&start::START, &["container start"], start::main),
             entry(&stop::RESTART, &["container restart"], stop::restart),
             entry(&stop::KILL, &["container kill"], stop::kill),
             entry(&wait::WAIT, &["container wait"], wait::main),
+            entry(&inspect::INSPECT, &["container inspect"], inspect::main),
+            entry(&attach::ATTACH, &["container attach"], attach::main),
+            entry(&pause::PAUSE, &["container pause"], pause::pause),
+            entry(&pause::UNPAUSE, &["container unpause"], pause::unpause),
+            entry(&pause::RENAME, &["container rename"], pause::rename),
         ],
     ),
     Section(

@@ -4,6 +4,9 @@
 mod flags;
 mod lifetime;
 
+pub use flags::add_variables;
+pub use lifetime::nanoseconds;
+
 use alloc::string::String;
 
 use rustix::fs::{AtFlags, CWD, statat};

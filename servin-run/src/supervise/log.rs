@@ -1,7 +1,8 @@
 //! The log of a container: what it prints, line by line, with the time. The files are Docker's json-file or the
 //! k8s-file of CRI-O and Podman; when one is full it is renamed, and another one begun.
 
-pub mod json;
+mod json;
+pub mod read;
 
 use alloc::format;
 use alloc::string::String;

@@ -70,6 +70,7 @@ pub fn exec(session: &Session, arguments: &[&str]) -> Result<i32> {
         console_socket,
         ignore_paused: given.switch("ignore-paused", false),
         cgroup: given.value("cgroup"),
+        unfiltered: false,
     };
     let mut options = options(false);
     options.keyring = Some(alloc::format!("_ses.{id}"));

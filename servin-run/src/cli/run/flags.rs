@@ -106,6 +106,12 @@ fn environment(invocation: &Invocation, given: &Given, hostname: &str, home: &st
         env.push("TERM=xterm".into());
     }
     env.push(format!("HOME={home}"));
+    add_variables(invocation, given, &mut env)?;
+    Ok(env)
+}
+
+/// Adds the variables of flags and files; of one that is set twice the last value counts.
+pub fn add_variables(invocation: &Invocation, given: &Given, env: &mut Vec<String>) -> Result<()> {
     let files =
         given.values("env-file").map(|path| read_text(path).map_err(|error| error.within("--env-file")));
     let files = files.collect::<Result<Vec<_>>>()?;
@@ -122,7 +128,7 @@ fn environment(invocation: &Invocation, given: &Given, hostname: &str, home: &st
         env.retain(|line| line.split('=').next() != Some(name));
         env.extend(value.map(|value| format!("{name}={value}")));
     }
-    Ok(env)
+    Ok(())
 }
 
 /// What `--security-opt` says.

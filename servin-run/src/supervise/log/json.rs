@@ -34,6 +34,39 @@ pub fn quote(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
+/// Reads a string whose first quote was taken; what is left behind the second one.
+pub fn unquote(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut text = Vec::new();
+    let mut rest = bytes;
+    loop {
+        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        text.extend_from_slice(&rest[..plain]);
+        if rest[plain] == b'"' {
+            return Some((text, &rest[plain + 1..]));
+        }
+        let escape = *rest.get(plain + 1)?;
+        rest = &rest[plain + 2..];
+        let byte = match escape {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'b' => 8,
+            b'f' => 12,
+            b'u' => {
+                let digits = core::str::from_utf8(rest.get(..4)?).ok()?;
+                let code = u32::from_str_radix(digits, 16).ok()?;
+                rest = &rest[4..];
+                let mut buffer = [0; 4];
+                let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+                text.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+                continue;
+            }
+            other => other,
+        };
+        text.push(byte);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
