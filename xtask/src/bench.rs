@@ -1,10 +1,11 @@
-//! `bench start|lifecycle|memory|init|seccomp`: Servin beside its peers, measured in one interleaved run, so that a neighbour's load
-//! falls on all of them alike. Absolute figures move from machine to machine; the ratios are what is compared.
+//! `bench NAME`: Servin beside its peers, measured in one interleaved run, so that a neighbour's load falls on all of
+//! them alike. Absolute figures move from machine to machine; the ratios are what is compared.
 
 mod bundle;
 mod init;
 mod lifecycle;
 mod memory;
+mod people;
 mod programs;
 mod runner;
 mod seccomp;
@@ -19,6 +20,18 @@ use crate::{Result, build};
 
 /// Set in the copy of this program that runs prepared: in its own mount namespace, with its own scheduling.
 const INSIDE: &str = "SERVIN_BENCH_INSIDE";
+
+/// A benchmark's name, and what runs it.
+type Benchmark = (&'static str, fn(&Options) -> Result);
+
+const BENCHMARKS: &[Benchmark] = &[
+    ("start", start::run),
+    ("lifecycle", lifecycle::run),
+    ("memory", memory::run),
+    ("init", init::run),
+    ("seccomp", seccomp::run),
+    ("people", people::run),
+];
 
 /// What a benchmark was asked for.
 pub struct Options {
@@ -35,17 +48,12 @@ impl Options {
 }
 
 pub fn command(arguments: &[String]) -> Result {
+    let names: Vec<&str> = BENCHMARKS.iter().map(|(name, _)| *name).collect();
     let Some((name, rest)) = arguments.split_first() else {
-        return Err("bench what? start, lifecycle, memory, init or seccomp".to_owned());
+        return Err(format!("bench what? There are {}", names.join(", ")));
     };
-    let run = match name.as_str() {
-        "start" => start::run,
-        "lifecycle" => lifecycle::run,
-        "memory" => memory::run,
-        "init" => init::run,
-        "seccomp" => seccomp::run,
-        _ => return Err(format!("bench knows start, lifecycle, memory, init and seccomp, not {name}")),
-    };
+    let found = BENCHMARKS.iter().find(|(known, _)| known == name);
+    let (_, run) = found.ok_or_else(|| format!("bench knows {}, not {name}", names.join(", ")))?;
     let options = options(rest)?;
     if std::env::var_os(INSIDE).is_some() {
         return run(&options);

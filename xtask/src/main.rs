@@ -31,7 +31,7 @@ const COMMANDS: &[Entry] = &[
     ("dist",  dist::command,  "the four musl targets with checksums in target/dist/TARGET; --check runs them under QEMU"),
     ("run",   run::command,   "run -- ARGS: build, then run `servin ARGS`"),
     ("test",  test::command,  "test [unit|host|qemu|engines][/PROGRAM] [-- FILTER]: without a name all of them"),
-    ("bench", bench::command, "bench start|lifecycle|memory|init|seccomp [--rounds N] [--markdown]: Servin beside its peers"),
+    ("bench", bench::command, "bench NAME [--rounds N] [--markdown] [--only NAME,…]: Servin beside its peers; without a name their list"),
     ("fuzz",  fuzz::command,  "fuzz [TARGET …] [--seconds N]: LLVM's fuzzer on what reads strangers' data"),
     ("soak",  soak::command,  "soak [--seconds N]: containers come and go, processes of ours are killed at random; nothing is left"),
     ("size",  size::command,  "sizes of the artifacts; fails past the budgets"),

@@ -44,16 +44,16 @@ pub fn run(options: &Options) -> Result {
 
 /// Sums over the runtime's processes, in kB.
 #[derive(Default, Debug, PartialEq)]
-struct Resident {
-    processes: u32,
-    resident: u64,
-    proportional: u64,
-    private: u64,
+pub struct Resident {
+    pub processes: u32,
+    pub resident: u64,
+    pub proportional: u64,
+    pub private: u64,
 }
 
 impl Resident {
     /// Adds a process by its smaps_rollup.
-    fn add(&mut self, smaps_rollup: &str) {
+    pub fn add(&mut self, smaps_rollup: &str) {
         let field = |name: &str| -> u64 {
             let lines = smaps_rollup.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             lines.filter_map(|value| value.split_whitespace().next()?.parse::<u64>().ok()).sum()
@@ -83,10 +83,7 @@ fn beside_a_container(contender: &Contender) -> Result<Resident> {
 /// Waits for the payload below `top`; returns what the others weigh and the payload's process id.
 fn look(top: u32) -> Result<(Resident, u32)> {
     let deadline = Instant::now() + TIME_LIMIT;
-    let is_payload = |pid: &u32| {
-        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == &bundle::PAYLOAD[1..])
-    };
-    while !tree(top).iter().any(is_payload) {
+    while !tree(top).iter().any(|pid| is_payload(*pid)) {
         if Instant::now() > deadline {
             return Err(format!("no container after {} s", TIME_LIMIT.as_secs()));
         }
@@ -94,7 +91,7 @@ fn look(top: u32) -> Result<(Resident, u32)> {
     }
     std::thread::sleep(SETTLE);
     let processes = tree(top);
-    let payload = *processes.iter().find(|pid| is_payload(pid)).ok_or("the container ended by itself")?;
+    let payload = *processes.iter().find(|pid| is_payload(**pid)).ok_or("the container ended by itself")?;
     let mut resident = Resident::default();
     for pid in processes.iter().filter(|pid| **pid != payload) {
         // An empty answer is a process that has ended meanwhile.
@@ -104,6 +101,11 @@ fn look(top: u32) -> Result<(Resident, u32)> {
         }
     }
     Ok((resident, payload))
+}
+
+/// Whether a process is the containers' own program.
+pub fn is_payload(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == &bundle::PAYLOAD[1..])
 }
 
 /// A process and all its descendants.
