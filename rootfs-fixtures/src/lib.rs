@@ -10,6 +10,7 @@
 //! roots/hostile/NAME    one attack each, see the table in hostile.rs
 //! ```
 
+pub mod archives;
 pub mod bundles;
 pub mod hostile;
 pub mod probe;

@@ -10,6 +10,7 @@
 mod alone;
 mod bundle;
 mod cgroup;
+mod image;
 mod leaks;
 mod oci;
 mod outside;
@@ -26,6 +27,7 @@ pub use alone::{
 };
 pub use bundle::Bundle;
 pub use cgroup::{cgroup_mount, has_controller};
+pub use image::{Layout, assert_same, listing, mounted, tool};
 pub use oci::{oci, state, status};
 pub use outside::{OUR_ADDRESS, OUR_ADDRESS6, OUTSIDE, OUTSIDE6, Outside, ask, ask_from, in_network_of};
 pub use people::{DOCKERS_CAPABILITIES, People, servin};

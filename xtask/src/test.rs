@@ -45,6 +45,10 @@ const HOST_PACKAGES: &[&str] = &[
     "groff-base",
     "docker-registry",
     "skopeo",
+    "umoci",
+    "squashfs-tools",
+    "erofs-utils",
+    "zstd",
     "apache2-utils",
     "openssl",
 ];
