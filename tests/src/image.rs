@@ -104,7 +104,7 @@ def line(path):
         size = status.st_size
         content = hashlib.sha256(open(path, 'rb').read()).hexdigest()
         name = first.setdefault(status.st_ino, path)
-        content += ' ' + repr(os.path.relpath(name, root)) if status.st_nlink > 1 else ''
+        content += ' ' + repr(os.path.relpath(name, root)) if name != path else ''
     elif kind == stat.S_IFLNK:
         content = repr(os.readlink(path))
     device = status.st_rdev if kind in (stat.S_IFCHR, stat.S_IFBLK) else 0

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use rootfs_fixtures::archives;
 use servin_tests::{
-    Layout, alone, assert_same, fixture, mounted, scratch, servin, servin_program, start, tool, unmount,
+    Layout, alone, assert_same, fixture, forget_home, mounted, scratch, servin, servin_program, start, tool,
+    unmount,
 };
 
 /// The store of the tests.
@@ -21,7 +22,7 @@ fn everything(root: &Path) {
     let script = r#"
 cd "$0"
 mkdir -p d/deep/er long sticky && chmod 1777 sticky && chmod 2755 d
-for i in $(seq 1 30); do n=$n/component-of-a-long-path; done; mkdir -p long$n && echo deep > long$n/file
+n=; for i in $(seq 1 30); do n=$n/component-of-a-long-path; done; mkdir -p long$n && echo deep > long$n/file
 echo content > file && chown 1000:1001 file && chmod 4711 file && touch -d '2001-02-03 04:05:06.123456789' file
 touch -d '1969-12-31 23:59:58.5 UTC' old
 ln file hard && ln -s ../nowhere link && ln -s file good
@@ -87,6 +88,7 @@ fn an_image_is_unpacked_as_umoci_unpacks_it() {
     alone(|| {
         let layout = image();
         same_as_umoci(&load(&layout.text()), &layout);
+        forget_home();
     });
 }
 
@@ -118,6 +120,7 @@ fn archives_of_skopeo_in_both_formats_make_the_same_image() {
             fs::remove_dir_all(home()).expect("forget the store");
             fs::remove_dir_all("/tmp/servin-tests/umoci").expect("forget umoci's");
         }
+        forget_home();
     });
 }
 
@@ -151,6 +154,7 @@ fn what_is_saved_others_read_and_we_do_again() {
             assert_eq!(ids.out.trim(), id);
             fs::remove_dir_all("/tmp/servin-tests/second").expect("forget the store");
         }
+        forget_home();
     });
 }
 
@@ -161,17 +165,19 @@ fn an_archive_comes_through_a_pipe_and_compressed() {
         let tar = scratch("layout.tar");
         tool("tar", &["-C", &layout.text(), "-cf", tar.to_str().expect("UTF-8"), "."]);
         for program in [&["cat"][..], &["gzip", "-c"], &["zstd", "-qc"]] {
-            let packer = Command::new(program[0])
+            let mut packer = Command::new(program[0])
                 .args(&program[1..])
                 .stdin(fs::File::open(&tar).expect("open"))
                 .stdout(Stdio::piped())
                 .spawn()
                 .expect("start");
             let mut load = Command::new(servin_program());
-            load.arg("load").stdin(packer.stdout.expect("a pipe"));
+            load.arg("load").stdin(packer.stdout.take().expect("a pipe"));
             let said = start(load).finish().succeeds();
             assert!(said.out.contains("Loaded image ID: sha256:"), "{}", said.out);
+            assert!(packer.wait().expect("wait").success());
         }
+        forget_home();
     });
 }
 
@@ -180,7 +186,7 @@ fn a_root_file_system_is_imported_and_a_stream_of_every_kind() {
     alone(|| {
         let tar = scratch("root.tar");
         let tar = tar.to_str().expect("UTF-8").to_string();
-        tool("tar", &["-C", fixture("busybox").to_str().expect("UTF-8"), "-cf", &tar, "."]);
+        tool("tar", &["--format=pax", "-C", fixture("busybox").to_str().expect("UTF-8"), "-cf", &tar, "."]);
         tool("gzip", &["-k", &tar]);
         tool("zstd", &["-q", &tar]);
         let mut diff_ids = Vec::new();
@@ -203,6 +209,7 @@ fn a_root_file_system_is_imported_and_a_stream_of_every_kind() {
         let ours = mounted(&home(), "busy:box");
         assert_same(&ours, &fixture("busybox"));
         unmount(ours.to_str().expect("UTF-8")).expect("unmount");
+        forget_home();
     });
 }
 
@@ -233,6 +240,7 @@ fn hostile_archives_stay_inside_and_are_refused_in_words() {
             }
             fs::remove_dir_all(home()).expect("forget the store");
         }
+        forget_home();
     });
 }
 
@@ -261,6 +269,7 @@ fn limits_end_what_unpacks_without_end_and_flags_raise_them() {
         let file = file.to_str().expect("UTF-8");
         servin(&["import", "--max-entries", "49", file]).fails(&["more than 49 entries"]);
         servin(&["import", "--max-entries", "50", file]).succeeds();
+        forget_home();
     });
 }
 
@@ -313,6 +322,7 @@ fn damaged_and_lying_layouts_are_refused() {
         refused(&["digest"]);
         fs::write(&index, &old).expect("write");
         load(&layout.text());
+        forget_home();
     });
 }
 
@@ -343,6 +353,7 @@ fn names_are_given_taken_and_moved() {
         servin(&["rmi", "app", "nobody"]).ends_with(1).fails(&["there is no image nobody"]);
         let left = |path: &str| fs::read_dir(format!("{}/{path}", home())).expect("list").count();
         assert_eq!((left("blobs/sha256"), left("layers/sha256")), (0, 0));
+        forget_home();
     });
 }
 
@@ -360,6 +371,7 @@ fn blobs_and_layers_that_images_share_stay_with_the_last() {
         assert_eq!(left("layers/sha256"), 2);
         servin(&["rmi", ids.lines()[1]]).succeeds();
         assert_eq!((left("layers/sha256"), left("blobs/sha256")), (0, 0));
+        forget_home();
     });
 }
 
@@ -384,6 +396,7 @@ fn pulls_side_by_side_and_removals_do_not_harm_each_other() {
             fs::remove_dir_all("/tmp/servin-tests/umoci").expect("forget umoci's");
             servin(&["rmi", "-f", &id]).succeeds();
         }
+        forget_home();
     });
 }
 
@@ -407,6 +420,7 @@ fn killed_at_any_moment_the_store_stays_usable() {
             let left: Vec<_> = fs::read_dir(format!("{}/{path}", home())).expect("list").collect();
             assert!(left.is_empty(), "{left:?}");
         }
+        forget_home();
     });
 }
 
@@ -426,6 +440,7 @@ fn a_full_disk_is_said_and_leaves_what_was_there() {
         let left = fs::read_dir(format!("{place}/layers/sha256")).expect("list").count();
         assert_eq!(left, 2);
         unmount(place).expect("unmount");
+        forget_home();
     });
 }
 
@@ -440,5 +455,6 @@ fn the_hosts_own_programs_become_an_image() {
         let ours = mounted(&home(), "mine");
         assert!(ours.join("bin/sh").exists() && ours.metadata().expect("stat").uid() == 0);
         unmount(ours.to_str().expect("UTF-8")).expect("unmount");
+        forget_home();
     });
 }

@@ -77,7 +77,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     // A terminal that nobody holds would be hung up.
     process.terminal = Some(given.switch("tty", false) && !detach);
     if let Some(wanted) = given.value("user") {
-        let found = user::resolve(&format!("/proc/{pid}/root"), wanted)?;
+        let found = user::resolve(&[format!("/proc/{pid}/root")], wanted)?;
         // Not what root may do, for another user.
         if let Some(capabilities) = process.capabilities.as_mut().filter(|_| found.user.uid != 0) {
             capabilities.effective.clear();

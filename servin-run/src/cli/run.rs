@@ -3,11 +3,10 @@
 
 mod flags;
 mod lifetime;
+mod rootfs;
 
 pub use flags::add_variables;
 pub use lifetime::nanoseconds;
-
-use alloc::string::String;
 
 use rustix::fs::{AtFlags, CWD, statat};
 
@@ -18,18 +17,17 @@ use crate::container::people::{self, Entry, Store};
 use crate::container::placement::Manager;
 use crate::container::time;
 use crate::error::{Error, Result, Step};
-use crate::image;
 use crate::plan::Plan;
-use crate::plan::defaults::Layer;
 use crate::spec;
 use crate::supervise::client::{self, Attach, Left};
 use crate::supervise::supervisor;
 use crate::sys::signal::{self, SignalFd, SignalSet};
+use rootfs::Rootfs;
 
 /// The table's entry.
 pub const RUN: Command = Command {
     name: "servin run",
-    usage: "--rootfs DIR|host [FLAGS] [--] PROGRAM [ARGUMENTS]",
+    usage: "[FLAGS] IMAGE [PROGRAM [ARGUMENTS]]",
     about: "Run a program in a new container and wait for it.",
     groups: flags::GROUPS,
     last_word: 1,
@@ -38,51 +36,11 @@ pub const RUN: Command = Command {
 /// The table's entry.
 pub const CREATE: Command = Command {
     name: "servin create",
-    usage: "--rootfs DIR|host [FLAGS] [--] PROGRAM [ARGUMENTS]",
+    usage: "[FLAGS] IMAGE [PROGRAM [ARGUMENTS]]",
     about: "Make a new container, to be started by `servin start`.",
     groups: flags::GROUPS,
     last_word: 1,
 };
-
-/// Where the files of a container come from.
-enum Rootfs<'g> {
-    /// A directory, which the container changes.
-    Directory(&'g str),
-    /// The host's own programs, under a layer of the container's own.
-    Host,
-}
-
-impl<'g> Rootfs<'g> {
-    fn read(command: &Command, given: &Given<'g>) -> Result<Rootfs<'g>> {
-        match given.value("rootfs") {
-            None => Err(Error::new(format_args!("--rootfs is missing: a directory, or host; see {command}"))),
-            Some(_) if given.words.is_empty() => {
-                Err(Error::new(format_args!("a program to run is missing: see {command}")))
-            }
-            Some("host") => Ok(Rootfs::Host),
-            Some(path) => Ok(Rootfs::Directory(path)),
-        }
-    }
-
-    /// What the record says of it.
-    fn name(&self) -> &'g str {
-        match self {
-            Rootfs::Directory(path) => path,
-            Rootfs::Host => "host",
-        }
-    }
-
-    /// Its directory, and the layer of container `id` on it.
-    fn prepare(&self, store: &Store, id: &str) -> Result<(String, Option<Layer>)> {
-        match self {
-            Rootfs::Directory(path) => Ok((oci::absolute(path)?, None)),
-            Rootfs::Host => {
-                let (upper, work) = store.layer(id);
-                Ok((image::host_root(&store.places.home)?, Some(Layer { upper, work, ..Layer::default() })))
-            }
-        }
-    }
-}
 
 /// `servin run`.
 pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
@@ -111,7 +69,6 @@ fn keep(
     given: &Given,
     foreground: bool,
 ) -> Result<Option<(Store, Entry)>> {
-    let rootfs = Rootfs::read(command, given)?;
     let cidfile = given.value("cidfile");
     if let Some(path) = cidfile
         && statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok()
@@ -124,17 +81,18 @@ fn keep(
         // The program may execute /proc/self/exe, which is this one until it is executed.
         invocation.become_sealed()?;
     }
+    let rootfs = Rootfs::read(command, invocation, given)?;
     let store = places::store(invocation, given)?;
     let id = people::new_id()?;
     let mut record = lifetime::record(given, foreground)?;
     record.id = id.clone();
     record.created = time::now();
-    record.image = Some(rootfs.name().into());
-    let (root, layer) = rootfs.prepare(&store, &id)?;
+    rootfs.note(given, &mut record);
+    let files = rootfs.prepare(&store, given, &id)?;
     if let Manager::Systemd(sockets) = limits::manager(invocation, given)? {
         record.systemd_sockets = sockets;
     }
-    let config = flags::config(invocation, given, &id, root, layer)?;
+    let config = flags::config(invocation, given, &id, files)?;
     record.command = config.process.as_ref().map(|process| process.args.clone()).unwrap_or_default();
     // Whatever is wrong with it is found out before anything is kept.
     let plan: Plan = crate::plan::plan(&config, "/", oci::host(false))?;
@@ -142,6 +100,9 @@ fn keep(
         return oci::print(&plan).map(|_| None);
     }
     let entry = store.create(record, &spec::to_json(&config))?;
+    rootfs.fill(&store, &id).inspect_err(|_| {
+        let _ = store.remove_locked(&entry);
+    })?;
     if let Some(path) = cidfile {
         write_whole(CWD, path, &id, 0o644).step(|| alloc::format!("--cidfile: write {path}")).inspect_err(
             |_| {

@@ -15,13 +15,9 @@ pub struct Resolved {
     pub home: String,
 }
 
-/// Reads `USER[:GROUP]`, both a name or a number, with the files below `rootfs`.
-pub fn resolve(rootfs: &str, wanted: &str) -> Result<Resolved> {
-    resolve_in(&[rootfs.into()], wanted)
-}
-
-/// The same with the files of an image's layers, the highest first.
-pub fn resolve_in(layers: &[String], wanted: &str) -> Result<Resolved> {
+/// Reads `USER[:GROUP]`, both a name or a number, with the files below `layers`: the highest of an image, or the root
+/// file system alone.
+pub fn resolve(layers: &[String], wanted: &str) -> Result<Resolved> {
     let (user, group) = match wanted.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (wanted, None),
@@ -105,7 +101,7 @@ mod tests {
         }
 
         fn resolve(&self, wanted: &str) -> Result<(u32, u32, Vec<u32>, String)> {
-            let r = resolve(self.0.to_str().expect("UTF-8"), wanted)?;
+            let r = resolve(&[self.0.to_str().expect("UTF-8").into()], wanted)?;
             Ok((r.user.uid, r.user.gid, r.user.additional_gids, r.home))
         }
     }

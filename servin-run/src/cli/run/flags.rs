@@ -7,20 +7,21 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::lifetime;
+use super::rootfs::{self, Files};
 use crate::cli::arguments::{Given, Group, flag};
 use crate::cli::{Invocation, limits, rootless, user};
 use crate::error::{Error, Result};
 use crate::fs::read_text;
 use crate::launch::program::DEFAULT_PATH;
-use crate::plan::defaults::{self, Filtering, Layer, Request};
+use crate::plan::defaults::{self, Filtering, Request};
 use crate::spec;
 
 /// The flags of `run` and `create`.
 pub const GROUPS: &[Group] = &[
+    rootfs::IMAGE,
     Group(
         "Container",
         &[
-            flag("rootfs", None, Some("DIR|host"), "root file system; host: one of the host's own programs"),
             flag("read-only", None, None, "make / read-only"),
             flag("hostname", Some('h'), Some("NAME"), "host name (default: the container's ID)"),
             flag("volume", Some('v'), Some("SRC:DST[:OPTIONS]"), "bind a directory or file of the host"),
@@ -61,14 +62,10 @@ pub const GROUPS: &[Group] = &[
 ];
 
 /// The configuration for what was asked for.
-pub fn config(
-    invocation: &Invocation,
-    given: &Given,
-    id: &str,
-    rootfs: String,
-    layer: Option<Layer>,
-) -> Result<spec::Config> {
-    let user = user::resolve(&rootfs, given.value("user").unwrap_or("0"))?;
+pub fn config(invocation: &Invocation, given: &Given, id: &str, files: Files) -> Result<spec::Config> {
+    let Files { root: rootfs, layer, users, args, image } = files;
+    let wanted = given.value("user").or(image.user.as_deref().filter(|user| !user.is_empty()));
+    let user = user::resolve(&users, wanted.unwrap_or("0"))?;
     let hostname = given.value("hostname").unwrap_or(&id[..12]);
     if hostname.is_empty() {
         return Err(Error::new("--hostname: the name is empty"));
@@ -81,9 +78,9 @@ pub fn config(
         no_new_privileges,
         apparmor,
         layer,
-        args: given.words.iter().map(ToString::to_string).collect(),
-        env: environment(invocation, given, hostname, &user.home)?,
-        cwd: working_directory(given)?,
+        args,
+        env: environment(invocation, given, hostname, &user.home, &image.env)?,
+        cwd: working_directory(given, image.working_dir.as_deref())?,
         hostname: hostname.into(),
         user: user.user,
         mounts: mounts(given)?,
@@ -100,12 +97,26 @@ pub fn config(
 }
 
 /// What Docker sets, then what was asked for; of a variable that is set twice the last value counts.
-fn environment(invocation: &Invocation, given: &Given, hostname: &str, home: &str) -> Result<Vec<String>> {
+fn environment(
+    invocation: &Invocation,
+    given: &Given,
+    hostname: &str,
+    home: &str,
+    image: &[String],
+) -> Result<Vec<String>> {
     let mut env = vec![format!("PATH={DEFAULT_PATH}"), format!("HOSTNAME={hostname}")];
     if given.switch("tty", false) {
         env.push("TERM=xterm".into());
     }
     env.push(format!("HOME={home}"));
+    // An image has no say in what is passed on of our own.
+    for line in image {
+        let name = line.split('=').next().unwrap_or_default();
+        if !name.is_empty() && name.len() < line.len() {
+            env.retain(|known| known.split('=').next() != Some(name));
+            env.push(line.clone());
+        }
+    }
     add_variables(invocation, given, &mut env)?;
     Ok(env)
 }
@@ -165,12 +176,13 @@ fn security(given: &Given) -> Result<Security> {
     Ok(security)
 }
 
-fn working_directory(given: &Given) -> Result<String> {
+fn working_directory(given: &Given, image: Option<&str>) -> Result<String> {
     match given.value("workdir") {
+        None => Ok(["/", image.unwrap_or_default().trim_start_matches('/')].concat()),
         Some(path) if !path.starts_with('/') => {
             Err(Error::new(format_args!("--workdir {path}: the path must be absolute")))
         }
-        path => Ok(path.unwrap_or("/").into()),
+        Some(path) => Ok(path.into()),
     }
 }
 

@@ -1,0 +1,244 @@
+//! Where the files of a new container come from: an image, a directory, the host's own programs.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::super::arguments::{Command, Given, Group, flag};
+use super::super::image::{PLATFORM, platform};
+use super::super::login::AUTHFILE;
+use super::super::oci::{self, signals};
+use super::super::{Invocation, pull};
+use crate::container::people::{HealthCheck, Record, Store};
+use crate::error::{Error, Result};
+use crate::image::documents::{Healthcheck, Platform, RunConfig};
+use crate::image::host_root;
+use crate::image::reference::Reference;
+use crate::image::rootfs::{self, Layers};
+use crate::image::store::{self, Held, Image};
+use crate::plan::defaults::Layer;
+
+/// The flags about it.
+pub const IMAGE: Group = Group(
+    "Image",
+    &[
+        flag("pull", None, Some("WHEN"), "missing (default), always, newer, never"),
+        PLATFORM,
+        flag("entrypoint", None, Some("PROGRAM"), "in place of the image's"),
+        flag("rootfs", None, Some("DIR|host"), "a directory, or the host's own programs, and no image"),
+        AUTHFILE,
+    ],
+);
+
+/// Where the files of a container come from.
+pub enum Rootfs<'g> {
+    /// A directory, which the container changes.
+    Directory(&'g str),
+    /// The host's own programs, under a layer of the container's own.
+    Host,
+    /// An image, under a layer of the container's own.
+    Image(Box<Chosen<'g>>),
+}
+
+/// An image, held until the container that is made of it is kept.
+pub struct Chosen<'g> {
+    word: &'g str,
+    store: store::Store,
+    image: Image,
+    layers: Layers,
+    _held: Held,
+}
+
+/// What a configuration is made of.
+#[derive(Default)]
+pub struct Files {
+    /// The root's directory.
+    pub root: String,
+    /// The layer of the container on it.
+    pub layer: Option<Layer>,
+    /// Where users and groups are looked up, the highest layer first.
+    pub users: Vec<String>,
+    /// Program and arguments.
+    pub args: Vec<String>,
+    /// What the image says.
+    pub image: RunConfig,
+}
+
+impl<'g> Rootfs<'g> {
+    /// What the flags and the first word say.
+    pub fn read(command: &Command, invocation: &Invocation, given: &Given<'g>) -> Result<Rootfs<'g>> {
+        let first = given.words.first().copied();
+        match (given.value("rootfs"), first) {
+            (None, None) => Err(Error::new(format_args!("an image is missing, or --rootfs: see {command}"))),
+            (Some(_), None) => Err(Error::new(format_args!("a program to run is missing: see {command}"))),
+            (Some("host"), _) => Ok(Rootfs::Host),
+            (Some(path), _) => Ok(Rootfs::Directory(path)),
+            (None, Some(word)) => Chosen::new(invocation, given, word).map(Box::new).map(Rootfs::Image),
+        }
+    }
+
+    /// What the record says of it, where the flags have not said something else.
+    pub fn note(&self, given: &Given, record: &mut Record) {
+        let (name, id) = match self {
+            Rootfs::Directory(path) => (*path, None),
+            Rootfs::Host => ("host", None),
+            Rootfs::Image(chosen) => (chosen.word, Some(chosen.image.id.clone())),
+        };
+        record.image = Some(name.into());
+        record.image_id = id;
+        let Rootfs::Image(chosen) = self else { return };
+        let config = chosen.image.config.config.clone().unwrap_or_default();
+        let mut labels = config.labels;
+        labels.retain(|(key, _)| record.labels.iter().all(|(known, _)| known != key));
+        record.labels.extend(labels);
+        let signal =
+            config.stop_signal.and_then(|text| signals::parse(&text).ok()).filter(|signal| *signal > 0);
+        record.stop_signal = record.stop_signal.or(signal);
+        record.stop_timeout =
+            record.stop_timeout.or(config.stop_timeout.and_then(|seconds| seconds.try_into().ok()));
+        if record.health.is_none() && !given.switch("no-healthcheck", false) {
+            record.health = config.healthcheck.and_then(health);
+        }
+    }
+
+    /// Its directory, and the layer of container `id` on it.
+    pub fn prepare(&self, store: &Store, given: &Given, id: &str) -> Result<Files> {
+        let words = |from: usize| given.words.iter().skip(from).map(ToString::to_string).collect::<Vec<_>>();
+        let (upper, work) = store.layer(id);
+        let mut files = match self {
+            Rootfs::Directory(path) => {
+                Files { root: oci::absolute(path)?, args: words(0), ..Files::default() }
+            }
+            Rootfs::Host => Files {
+                root: host_root(&store.places.home)?,
+                layer: Some(Layer { upper, work, ..Layer::default() }),
+                args: words(0),
+                ..Files::default()
+            },
+            Rootfs::Image(chosen) => {
+                let image = chosen.image.config.config.clone().unwrap_or_default();
+                let paths = chosen.layers.paths.clone();
+                let (root, layer) = match paths.first() {
+                    Some(top) if !chosen.layers.copied => {
+                        let lower = paths.clone();
+                        let user_xattrs = chosen.layers.user_xattrs;
+                        (top.clone(), Some(Layer { lower, user_xattrs, upper, work }))
+                    }
+                    // A copy, or nothing at all: the container's own directory.
+                    _ => (upper, None),
+                };
+                Files { root, layer, users: paths, args: words(1), image }
+            }
+        };
+        if files.users.is_empty() && !matches!(self, Rootfs::Image(_)) {
+            files.users.push(files.root.clone());
+        }
+        files.args = arguments(given, &files.image, files.args)?;
+        Ok(files)
+    }
+
+    /// Fills the container's directory, where no overlay does.
+    pub fn fill(&self, store: &Store, id: &str) -> Result<()> {
+        match self {
+            Rootfs::Image(chosen) if chosen.layers.copied => {
+                rootfs::copy(&chosen.store, &chosen.image, &store.layer(id).0)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The program: an entry point with arguments after it, which are the image's where none were given.
+fn arguments(given: &Given, image: &RunConfig, words: Vec<String>) -> Result<Vec<String>> {
+    let mut args = match given.value("entrypoint") {
+        None => image.entrypoint.clone().unwrap_or_default(),
+        Some("") => Vec::new(),
+        Some(program) => Vec::from([program.to_string()]),
+    };
+    match &image.cmd {
+        Some(cmd) if words.is_empty() && given.value("entrypoint").is_none() => args.extend(cmd.clone()),
+        _ => args.extend(words),
+    }
+    if args.is_empty() {
+        return Err(Error::new("the image names no program, and neither did you")
+            .hint("write one behind the image's name"));
+    }
+    Ok(args)
+}
+
+/// An image's health check; none where it says that there is none.
+fn health(check: Healthcheck) -> Option<HealthCheck> {
+    if !matches!(check.test.first().map(String::as_str), Some("CMD" | "CMD-SHELL")) {
+        return None;
+    }
+    let time = |value: Option<u64>| value.filter(|time| *time > 0).unwrap_or(30_000_000_000);
+    Some(HealthCheck {
+        interval: time(check.interval),
+        timeout: time(check.timeout),
+        start_period: check.start_period.unwrap_or(0),
+        retries: check.retries.filter(|retries| *retries > 0).map_or(3, |retries| retries.min(1000) as u32),
+        test: check.test,
+    })
+}
+
+impl<'g> Chosen<'g> {
+    fn new(invocation: &Invocation, given: &Given, word: &'g str) -> Result<Chosen<'g>> {
+        let store = super::super::image::store(invocation, given)?;
+        let image = find(invocation, given, &store, word)?;
+        // From now on it is not removed; it may have been a moment ago.
+        let held = store.share()?;
+        let image = store.get(&image.digest)?;
+        let layers = rootfs::layers(&store, &image)?;
+        Ok(Chosen { word, store, image, layers, _held: held })
+    }
+}
+
+/// The image, pulled as `--pull` says.
+fn find(invocation: &Invocation, given: &Given, store: &store::Store, word: &str) -> Result<Image> {
+    let wanted = platform(given)?;
+    let runs = |image: &Image| {
+        let config = &image.config;
+        let own = Platform {
+            architecture: config.architecture.clone(),
+            os: config.os.clone(),
+            variant: config.variant.clone(),
+            os_version: None,
+        };
+        given.value("platform").is_none() || wanted.runs(&own)
+    };
+    let here = store.find(word)?.filter(runs);
+    let when = given.value("pull").unwrap_or("missing");
+    let fetch = |name: &Reference| {
+        let digest = pull::fetch(invocation, given, store, name, false)?;
+        store.get(&digest)
+    };
+    let name = || {
+        let name = Reference::parse(word)?;
+        // What is an ID of something here has no name to be pulled by.
+        let is_id = here.as_ref().is_some_and(|image| !image.references.contains(&name));
+        if is_id {
+            Err(Error::new(format_args!("--pull={when}: {word} is an ID, which cannot be pulled")))
+        } else {
+            Ok(name)
+        }
+    };
+    match (when, here.clone()) {
+        ("missing" | "never", Some(image)) => Ok(image),
+        ("never", None) => store.get(word),
+        ("missing", None) | ("always", _) | ("newer", None) => fetch(&name()?),
+        ("newer", Some(image)) => {
+            let name = name()?;
+            let digest = pull::open(invocation, given, &name, false)
+                .and_then(|mut registry| registry.digest(name.manifest_name()));
+            match digest {
+                // Whoever cannot be asked has nothing newer.
+                Err(_) => Ok(image),
+                Ok(Some(digest)) if digest == image.digest || image.source_digests.contains(&digest) => {
+                    Ok(image)
+                }
+                Ok(_) => fetch(&name),
+            }
+        }
+        _ => Err(Error::new(format_args!("--pull={when}: it is none of missing, always, newer and never"))),
+    }
+}

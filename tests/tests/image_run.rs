@@ -1,0 +1,149 @@
+//! Containers of images: what the image says, and what a person says instead.
+
+use std::fs;
+
+use servin_tests::{Layout, alone, fixture, forget_home, scratch, servin, tool};
+
+/// An image with the probe, busybox and a configuration.
+fn app() -> String {
+    let layout = Layout::new("app")
+        .layer(|root| {
+            for name in ["busybox", "minimal"] {
+                let from = format!("{}/.", fixture(name).display());
+                tool("cp", &["-a", &from, root.to_str().expect("UTF-8")]);
+            }
+            fs::create_dir_all(root.join("etc")).expect("mkdir");
+            fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\napp:x:1234:2345::/srv:/bin/sh\n")
+                .expect("write");
+            fs::write(root.join("etc/group"), "root:x:0:\napp:x:2345:\nlog:x:77:app\n").expect("write");
+        })
+        .layer(|root| {
+            fs::write(root.join("second"), "two").expect("write");
+            fs::remove_file(root.join("etc/group")).expect("remove");
+            fs::write(root.join("etc/group"), "root:x:0:\napp:x:2345:\ntape:x:78:app\n").expect("write");
+        })
+        .config(&[
+            "--config.entrypoint=/bin/probe",
+            "--config.cmd=report",
+            "--config.env=PATH=/bin:/image",
+            "--config.env=FROM=image",
+            "--config.workingdir=/work/dir",
+            "--config.user=app",
+            "--config.label=who=image",
+            "--config.stopsignal=SIGUSR1",
+        ]);
+    servin(&["load", "-i", &layout.text()]).succeeds();
+    let id = servin(&["images", "-q", "--no-trunc"]).succeeds().out.trim().to_string();
+    servin(&["tag", &id, "app"]).succeeds();
+    fs::remove_dir_all("/tmp/servin-tests/app").expect("forget the layout");
+    id
+}
+
+#[test]
+fn a_container_runs_as_its_image_says() {
+    alone(|| {
+        app();
+        let seen = servin(&["run", "--rm", "app"]).report();
+        assert_eq!(seen["cwd"], "/work/dir");
+        let env = seen["env"].to_string();
+        assert!(env.contains("PATH=/bin:/image") || env.contains("\"PATH\":\"/bin:/image\""), "{env}");
+        assert!(env.contains("FROM") && env.contains("/srv"), "{env}");
+        assert_eq!(
+            (&seen["uid"]["real"], &seen["gid"]["real"]),
+            (&1234.into(), &2345.into()),
+            "{}",
+            seen["uid"]
+        );
+        assert_eq!(seen["groups"].to_string(), "[78]");
+        forget_home();
+    });
+}
+
+#[test]
+fn what_a_person_says_counts_more_than_the_image() {
+    alone(|| {
+        app();
+        let run =
+            |flags: &[&str], words: &[&str]| servin(&[&["run", "--rm"], flags, &["app"], words].concat());
+        let shell = |flags: &[&str], script: &str| {
+            let flags = [&["--entrypoint", "/bin/sh"], flags].concat();
+            run(&flags, &["-c", script]).succeeds().out.trim().to_string()
+        };
+        assert_eq!(shell(&[], "echo $FROM; pwd; id -u; cat /second"), "image\n/work/dir\n1234\ntwo");
+        assert_eq!(shell(&["-e", "FROM=me", "-w", "/", "-u", "0"], "echo $FROM; pwd; id -u"), "me\n/\n0");
+        run(&["--entrypoint", ""], &[]).fails(&["names no program"]);
+        run(&["--entrypoint", ""], &["/bin/sh", "-c", "exit 3"]).ends_with(3);
+        run(&["-u", "nobody-here"], &[]).fails(&["no user nobody-here"]);
+        run(&["--read-only", "-w", "/", "--entrypoint", "/bin/sh", "-u", "0"], &["-c", "echo x > /file"])
+            .ends_with(1);
+        forget_home();
+    });
+}
+
+#[test]
+fn changes_stay_in_the_container_and_removed_files_removed() {
+    alone(|| {
+        let id = app();
+        let shell = ["--entrypoint", "/bin/sh", "-u", "0", "app", "-c"];
+        servin(
+            &[&["run", "--name", "one"], &shell[..], &["echo changed > /second; rm -f /etc/passwd"]].concat(),
+        )
+        .succeeds();
+        servin(&[&["run", "--rm"], &shell[..], &["cat /second; test -e /etc/passwd"]].concat()).succeeds();
+        servin(&["rmi", "app"]).fails(&["used by the container one"]);
+        servin(&["rmi", "-f", "app"]).succeeds();
+        // Its layers stay as long as the container does.
+        servin(&["start", "-a", "one"]).succeeds();
+        servin(&["rm", "one"]).succeeds();
+        servin(&["image", "prune"]).succeeds();
+        let left = fs::read_dir(format!("{}/layers/sha256", std::env::var("SERVIN_HOME").expect("set")));
+        assert_eq!(left.expect("list").count(), 0);
+        servin(&["run", "--pull", "never", &id]).fails(&["there is no image"]);
+        forget_home();
+    });
+}
+
+#[test]
+fn images_of_many_layers_and_a_home_of_a_long_path_run() {
+    alone(|| {
+        let mut layout = Layout::new("many").layer(|root| {
+            tool(
+                "cp",
+                &["-a", &format!("{}/.", fixture("busybox").display()), root.to_str().expect("UTF-8")],
+            );
+        });
+        for number in 0..90 {
+            let content =
+                rootfs_fixtures::archives::file(&format!("layers/{number}"), number.to_string().as_bytes());
+            layout = layout.raw_layer(&rootfs_fixtures::archives::archive(&[content]));
+        }
+        let home = scratch(&"a-long-name-of-a-directory/".repeat(9));
+        let home = home.to_str().expect("UTF-8");
+        servin(&["--home", home, "load", "-i", &layout.text()]).succeeds();
+        let id = servin(&["--home", home, "images", "-q"]).succeeds().out.trim().to_string();
+        let run = [
+            "--home",
+            home,
+            "run",
+            "--rm",
+            &id,
+            "/bin/sh",
+            "-c",
+            "ls /layers | wc -l; cat /layers/0 /layers/89",
+        ];
+        assert_eq!(servin(&run).succeeds().out, "90\n089");
+        forget_home();
+    });
+}
+
+#[test]
+fn an_image_for_another_platform_is_refused_unless_it_is_asked_for() {
+    alone(|| {
+        let layout = Layout::new("arm")
+            .layer(|root| fs::write(root.join("file"), "x").expect("write"))
+            .config(&["--architecture=riscv64"]);
+        servin(&["load", "-i", &layout.text()]).fails(&["linux/riscv64", "--platform"]);
+        servin(&["load", "--platform", "linux/riscv64", "-i", &layout.text()]).succeeds();
+        forget_home();
+    });
+}
