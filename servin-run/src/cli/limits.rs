@@ -1,4 +1,4 @@
-//! The limits that people give a container, as flags of `run`, with Docker's names, units
+//! The limits that people give a container, as flags of `run`, `create` and `update`, with Docker's names, units
 //! and meanings: from flags to `linux.resources`. What only cgroup v1 could do is refused, and why is said.
 
 use alloc::format;
@@ -82,9 +82,18 @@ pub fn of_new(given: &Given) -> Result<Resources> {
     Ok(resources)
 }
 
+/// The limits that change; what is not given stays as it is.
+pub fn changed(given: &Given) -> Result<Resources> {
+    read(given, &block_device)
+}
+
 /// `linux.cgroupsPath` for the container `id`; none where the default will do.
 pub fn cgroups_path(given: &Given, id: &str) -> Result<Option<String>> {
     let Some(parent) = given.value("cgroup-parent") else { return Ok(None) };
+    if given.value("cgroup-manager") == Some("systemd") {
+        // The driver says what is wrong with a slice.
+        return Ok(Some(format!("{parent}:servin:{id}")));
+    }
     let parts = || parent.split('/').filter(|part| !part.is_empty());
     if parts().next().is_none() || parts().any(|part| matches!(part, "." | "..")) {
         return Err(Error::new(format_args!("--cgroup-parent {parent}: not the path of a cgroup")));

@@ -5,7 +5,7 @@ use super::image::{self, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{
     Invocation, attach, check, completion, exec, help, inspect, login, logs, manual, network, oci, output,
-    pause, ps, pull, push, rm, run, start, stop, version, wait,
+    pause, ps, pull, push, rm, run, start, stats, stop, update, version, wait,
 };
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
@@ -63,6 +63,8 @@ pub static TABLE: &[Section] = &[
             entry(&pause::PAUSE, &["container pause"], pause::pause),
             entry(&pause::UNPAUSE, &["container unpause"], pause::unpause),
             entry(&pause::RENAME, &["container rename"], pause::rename),
+            entry(&stats::STATS, &["container stats"], stats::main),
+            entry(&update::UPDATE, &["container update"], update::main),
         ],
     ),
     Section(
