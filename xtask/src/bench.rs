@@ -7,6 +7,7 @@ mod lifecycle;
 mod memory;
 mod people;
 mod programs;
+mod pull;
 mod runner;
 mod seccomp;
 mod start;
@@ -30,6 +31,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("memory", memory::run),
     ("init", init::run),
     ("seccomp", seccomp::run),
+    ("pull", pull::run_all),
     ("people", people::run),
 ];
 

@@ -1,7 +1,7 @@
 //! Who we are to a registry: what it challenges us with (RFC 9110 section 11, RFC 6750, the distribution's token
 //! specification), and what the files of `servin login`, Docker and Podman know about it.
 
-mod challenge;
+pub mod challenge;
 pub mod files;
 
 use alloc::format;

@@ -2,7 +2,7 @@
 //! answer does not fit (RFC 1035, RFC 7766; resolv.conf(5)).
 
 mod configuration;
-mod message;
+pub mod message;
 
 use alloc::format;
 use alloc::string::String;

@@ -1,9 +1,9 @@
 //! HTTP/1.1 (RFC 9110, RFC 9112) as registries speak it: requests over kept connections, bodies that stream both
 //! ways, redirects, proxies. Everything that a server sends has a limit, every wait an end.
 
-mod body;
+pub mod body;
 pub mod client;
-mod head;
+pub mod head;
 pub mod proxy;
 pub mod stream;
 pub mod url;

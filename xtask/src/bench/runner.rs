@@ -91,7 +91,8 @@ pub fn measure(contenders: &[Contender], rounds: usize) -> Result<Vec<Measured>>
     Ok(measured)
 }
 
-fn run(contender: &Contender, round: usize) -> Result<Sample> {
+/// Runs one contender once.
+pub fn run(contender: &Contender, round: usize) -> Result<Sample> {
     let report = programs::folder().join("report");
     let line = contender.line(round);
     let mut measure = Command::new(programs::program("measure"));

@@ -18,7 +18,9 @@ const MAX_ADDRESSES: usize = 32;
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// Addresses of IPv4.
     A = 0,
+    /// Addresses of IPv6.
     Aaaa = 1,
 }
 

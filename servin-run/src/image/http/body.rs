@@ -26,10 +26,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Nothing was sent or read yet.
     pub fn new(stream: Box<dyn Stream>) -> Connection {
         Connection { stream, buffer: Vec::new(), read: 0 }
     }
 
+    /// Sends bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.write(bytes)
     }
@@ -127,6 +129,13 @@ pub struct Response {
     first_chunk: bool,
     keep: bool,
     pool: Pool,
+}
+
+/// Reads the head of the answer that comes from a stream.
+pub fn read_answer(stream: Box<dyn Stream>, method: &str, url: Url) -> Result<Response> {
+    let mut connection = Connection::new(stream);
+    let head = connection.head()?;
+    Response::new(head, method, url, connection, Pool::default())
 }
 
 impl Response {

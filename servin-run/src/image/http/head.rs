@@ -36,9 +36,11 @@ impl Headers {
 /// A status and the headers.
 #[derive(Debug)]
 pub struct Head {
+    /// `200`.
     pub status: u16,
     /// HTTP/1.1, in which connections are kept unless somebody says otherwise.
     pub keeps: bool,
+    /// The headers.
     pub headers: Headers,
 }
 
