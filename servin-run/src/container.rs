@@ -4,6 +4,7 @@
 pub mod creation;
 pub mod directory;
 pub mod enter;
+pub mod merged;
 pub mod people;
 pub mod placement;
 pub mod process;

@@ -9,7 +9,7 @@ mod hide;
 pub mod hooks;
 mod identity;
 mod label;
-mod mount;
+pub mod mount;
 mod old_mount;
 mod overlay;
 pub mod program;

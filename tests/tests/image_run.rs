@@ -13,6 +13,8 @@ fn app() -> String {
                 tool("cp", &["-a", &from, root.to_str().expect("UTF-8")]);
             }
             fs::create_dir_all(root.join("etc")).expect("mkdir");
+            fs::create_dir_all(root.join("data")).expect("mkdir");
+            fs::write(root.join("data/old"), "old").expect("write");
             fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\napp:x:1234:2345::/srv:/bin/sh\n")
                 .expect("write");
             fs::write(root.join("etc/group"), "root:x:0:\napp:x:2345:\nlog:x:77:app\n").expect("write");
@@ -144,6 +146,35 @@ fn an_image_for_another_platform_is_refused_unless_it_is_asked_for() {
             .config(&["--architecture=riscv64"]);
         servin(&["load", "-i", &layout.text()]).fails(&["linux/riscv64", "--platform"]);
         servin(&["load", "--platform", "linux/riscv64", "-i", &layout.text()]).succeeds();
+        forget_home();
+    });
+}
+
+#[test]
+fn a_containers_changes_become_an_image_and_its_files_an_archive() {
+    alone(|| {
+        app();
+        let script = "echo changed > /second; rm /etc/passwd; mkdir /new; ln /second /new/hard; rm -r /data; mkdir /data; echo 1 > /data/new";
+        let shell = ["--entrypoint", "/bin/sh", "-u", "0", "app", "-c", script];
+        servin(&[&["run", "--name", "one"], &shell[..]].concat()).succeeds();
+        let change = "ENTRYPOINT [\"/bin/sh\"]";
+        servin(&["commit", "-c", change, "-c", "USER 0", "-m", "by hand", "one", "changed"]).succeeds();
+        let script = "cat /second /new/hard; test -e /etc/passwd || echo gone; cat /data/new; ls /data";
+        let seen = servin(&["run", "--rm", "changed", "-c", script]).succeeds().out;
+        assert_eq!(seen, "changed\nchanged\ngone\n1\nnew\n");
+        let history = servin(&["history", "--format", "{{.Comment}}", "changed"]).succeeds().out;
+        assert!(history.starts_with("by hand\n"), "{history}");
+        let file = scratch("exported.tar");
+        servin(&["export", "-o", file.to_str().expect("UTF-8"), "one"]).succeeds();
+        let names = tool("tar", &["-tf", file.to_str().expect("UTF-8")]);
+        assert!(names.contains("\nsecond\n") && names.contains("\nbin/busybox\n"), "{names}");
+        assert!(!names.contains("etc/passwd") && !names.contains(".wh."), "{names}");
+        servin(&["import", file.to_str().expect("UTF-8"), "flat"]).succeeds();
+        let seen = servin(&["run", "--rm", "flat", "/bin/sh", "-c", "cat /new/hard; stat -c %h /second"])
+            .succeeds()
+            .out;
+        assert_eq!(seen, "changed\n2\n");
+        servin(&["rm", "one"]).succeeds();
         forget_home();
     });
 }

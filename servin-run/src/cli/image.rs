@@ -16,6 +16,7 @@ use crate::image::store::{Image, Store};
 use crate::image::tar::Limits;
 use crate::spec::json::object;
 
+pub mod export;
 pub mod import;
 pub mod list;
 pub mod load;

@@ -1,7 +1,7 @@
 //! `servin …`: for people. One table has all commands; the help, the completions and the man pages are made from it too.
 
 use super::arguments::{Command, Flag, Given, Group, flag};
-use super::image::{self, import, list, load, remove};
+use super::image::{self, export, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{
     Invocation, attach, check, completion, exec, help, inspect, login, logs, manual, network, oci, output,
@@ -75,6 +75,8 @@ pub static TABLE: &[Section] = &[
             entry(&push::PUSH, &["push"], push::main),
             entry(&load::LOAD, &["load"], load::load),
             entry(&load::SAVE, &["save"], load::save),
+            entry(&export::COMMIT, &["container commit"], export::commit),
+            entry(&export::EXPORT, &["container export"], export::export),
             entry(&import::IMPORT, &["import"], import::import),
             entry(&import::FROM_HOST, &[], import::from_host),
             entry(&image::TAG, &["tag"], image::tag),

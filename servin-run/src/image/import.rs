@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{OFlags, SeekFrom, renameat, seek};
 
 use super::archive::spool;
@@ -137,11 +137,6 @@ pub fn import_tree(store: &Store, root: &OwnedFd, whiteouts: Whiteouts, new: New
     pack::pack(root, file.as_fd(), whiteouts)?;
     seek(&file, SeekFrom::Start(0)).step(|| "go to the beginning of a file")?;
     import(store, Box::new(File(file)), new)
-}
-
-/// Writes the tree `root` as an archive.
-pub fn export_tree(root: &OwnedFd, to: BorrowedFd<'_>) -> Result<()> {
-    pack::pack(root, to, Whiteouts::None)
 }
 
 /// Where an image made here comes from, in its history.
