@@ -15,6 +15,7 @@ mod login;
 mod logs;
 mod manual;
 mod network;
+mod network_flags;
 mod oci;
 mod output;
 mod pause;

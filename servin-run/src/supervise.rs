@@ -5,6 +5,7 @@ pub mod foreground;
 pub mod proxy;
 mod input;
 pub mod log;
+mod network;
 pub mod policy;
 mod serve;
 pub mod supervisor;

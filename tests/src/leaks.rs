@@ -38,7 +38,7 @@ impl Snapshot {
             state: [STATE, HOME]
                 .iter()
                 .flat_map(|place| names_below(Path::new(place)))
-                .filter(is_state)
+                .filter(|name| is_state(name))
                 .collect(),
         }
     }
@@ -102,9 +102,19 @@ fn descriptors() -> BTreeSet<String> {
         .collect()
 }
 
-/// The folders of containers stay when there is none in them.
-fn is_state(name: &String) -> bool {
-    !["/containers", "/containers/.names"].iter().any(|folder| *name == format!("{HOME}{folder}"))
+/// Folders and locks stay when there is nothing in them, and the default network once it was used.
+fn is_state(name: &str) -> bool {
+    const STAYS: [&str; 7] = [
+        "containers",
+        "containers/.names",
+        "networks",
+        "networks/bridge.json",
+        ".networks",
+        ".networks/.lock",
+        ".networks/ports",
+    ];
+    let below = [HOME, STATE].iter().find_map(|place| name.strip_prefix(place)?.strip_prefix('/'));
+    !below.is_some_and(|name| STAYS.contains(&name))
 }
 
 fn names_below(directory: &Path) -> BTreeSet<String> {

@@ -8,15 +8,19 @@ mod rootfs;
 pub use flags::add_variables;
 pub use lifetime::nanoseconds;
 
+use alloc::vec::Vec;
+
 use rustix::fs::{AtFlags, CWD, statat};
 
+use self::flags::Networking;
 use super::arguments::{Command, Given};
-use super::{Invocation, limits, oci, output, places};
+use super::{Invocation, limits, network_flags, oci, output, places};
 use crate::container::directory::write_whole;
 use crate::container::people::{self, Entry, Store};
 use crate::container::placement::Manager;
 use crate::container::time;
 use crate::error::{Error, Result, Step};
+use crate::network::names;
 use crate::plan::Plan;
 use crate::spec;
 use crate::supervise::client::{self, Attach, Left};
@@ -92,7 +96,15 @@ fn keep(
     if let Manager::Systemd(sockets) = limits::manager(invocation, given)? {
         record.systemd_sockets = sockets;
     }
-    let config = flags::config(invocation, given, &id, files)?;
+    let exposed: Vec<&str> = files.image.exposed_ports.iter().map(|(port, _)| port.as_str()).collect();
+    let mut wish = network_flags::wish(given, &exposed)?;
+    if let Some(owner) = &mut wish.container {
+        *owner = store.find(owner).map_err(|error| error.within("--network container"))?.record.id;
+    }
+    let mounts = names::mounts(&store.places.network(None), &id, &wish);
+    let networking = Networking { wish, mounts };
+    let config = flags::config(invocation, given, &id, files, &networking)?;
+    record.network = networking.wish;
     record.command = config.process.as_ref().map(|process| process.args.clone()).unwrap_or_default();
     // Whatever is wrong with it is found out before anything is kept.
     let plan: Plan = crate::plan::plan(&config, "/", oci::host(false))?;

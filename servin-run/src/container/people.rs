@@ -22,6 +22,7 @@ use super::record::Container;
 use super::{removal, time};
 use crate::error::{Error, Result, Step};
 use crate::image::copy::{make_directory, open_at};
+use crate::network;
 use crate::spec;
 
 /// The file of the record.
@@ -53,6 +54,13 @@ pub struct Places {
     pub home: String,
     /// What is gone when the host restarts: ROOT.
     pub root: String,
+}
+
+impl Places {
+    /// The same for what networks keep.
+    pub fn network<'p>(&'p self, warn: Option<&'p dyn Fn(&str)>) -> network::Places<'p> {
+        network::Places { home: &self.home, root: &self.root, warn }
+    }
 }
 
 /// All containers of one user.
@@ -258,6 +266,7 @@ impl Store {
             return Ok(Some(entry));
         }
         self.clean_runtime(&entry.record.id)?;
+        network::detach(&self.places.network(None), &entry.record.id)?;
         if entry.record.remove {
             self.remove_locked(&entry)?;
             return Ok(None);
@@ -267,13 +276,15 @@ impl Store {
         state.exit_code = Some(KILLED);
         state.finished = Some(time::now());
         state.pid = None;
+        entry.record.attached = None;
         entry.save()?;
         Ok(Some(entry))
     }
 
     /// Removes what a container that does not run any more has left outside its directory here: processes, cgroup,
-    /// `ROOT/ID`.
+    /// published ports, `ROOT/ID`. Its interfaces go later, since nobody need wait for that.
     pub fn clean_runtime(&self, id: &str) -> Result<()> {
+        network::ports::unpublish(&self.places.root, id)?;
         let Some(directory) = Root::open(&self.places.root)?.map_or(Ok(None), |root| root.find(id))? else {
             return Ok(());
         };

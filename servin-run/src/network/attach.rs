@@ -5,6 +5,7 @@
 //! Whoever is killed in between leaves a record whose process is gone sooner or later, and the next one sweeps.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -45,10 +46,16 @@ pub fn attach(places: &Places, container: &Container, wish: &Wish) -> Result<Att
         return Ok(Attached::default());
     }
     let attached = join(places, container, wish);
-    if attached.is_err()
-        && let Err(left) = detach(places, container.id)
-    {
+    let Err(error) = &attached else { return attached };
+    if let Err(left) = detach(places, container.id) {
         places.say(&format!("{left}"));
+    }
+    if wish.by_default
+        && wish.publish.is_empty()
+        && matches!(error.errno(), Some(Errno::OPNOTSUPP | Errno::PERM))
+    {
+        places.say(&format!("the container has no network: {error}"));
+        return Ok(Attached::default());
     }
     attached
 }
@@ -76,7 +83,7 @@ fn join(places: &Places, container: &Container, wish: &Wish) -> Result<Attached>
         record.hosts = Some(names::head(&record, container.hostname, &wish.extra_hosts));
         if let Err(error) = leased.and_then(|()| state.save(&record)) {
             let networks = wish.networks.iter().map(|membership| membership.network.as_str());
-            remove_unused(&state, &host, &all, networks)?;
+            remove_unused(&host, &all, &bridges(&state, networks))?;
             return Err(error);
         }
         all.push(record.clone());
@@ -135,6 +142,7 @@ fn connect_inside(
             .step(|| format!("make {} for the network {}", endpoint.interface, endpoint.network))
             .map_err(explain)?;
         let index = link::require(&inside, &endpoint.interface)?.index;
+        requests.push(link::set_up(index));
         for assigned in &endpoint.addresses {
             let Address(address) = assigned.address;
             requests.push(route::add_address(index, address, assigned.subnet.prefix));
@@ -246,7 +254,7 @@ fn publish(
 /// Takes a container out of all its networks. It is no error that it is in none.
 pub fn detach(places: &Places, id: &str) -> Result<()> {
     let ports = ports::unpublish(places.root, id);
-    if !has_records(places) {
+    if rustix::fs::stat(format!("{}/.networks/{id}.json", places.root)).is_err() {
         return ports;
     }
     let state = State::lock(places)?;
@@ -269,26 +277,24 @@ pub fn prune(places: &Places, alive: &dyn Fn(&str) -> bool) -> Result<()> {
     let state = State::lock(places)?;
     let host = Socket::open().step(|| "open a netlink socket")?;
     let all = sweep(places, &state, &host, &|record| record.lives() && alive(&record.id))?;
-    let definitions = state.definitions()?;
-    remove_unused(&state, &host, &all, definitions.iter().map(|definition| definition.name.as_str()))?;
+    let bridges = state.definitions()?.into_iter().filter_map(|definition| definition.bridge);
+    remove_unused(&host, &all, &bridges.collect::<Vec<_>>())?;
     ports
 }
 
-/// Removes the bridges of those networks that nobody is in.
-fn remove_unused<'n>(
-    state: &State,
-    host: &Socket,
-    all: &[Record],
-    networks: impl Iterator<Item = &'n str>,
-) -> Result<()> {
-    for network in networks {
-        if !all.iter().any(|record| record.is_in(network))
-            && let Some(definition) = state.definition(network)?
-        {
-            bridge::remove(host, &definition)?;
-        }
-    }
-    Ok(())
+/// The bridges of networks, as far as those are known.
+fn bridges<'n>(state: &State, networks: impl Iterator<Item = &'n str>) -> Vec<String> {
+    networks.filter_map(|network| state.find(network).ok()?.bridge).collect()
+}
+
+/// Removes those bridges that no container is at.
+fn remove_unused(host: &Socket, all: &[Record], bridges: &[String]) -> Result<()> {
+    let used = |bridge: &String| {
+        all.iter()
+            .flat_map(|record| &record.endpoints)
+            .any(|endpoint| endpoint.bridge.as_ref() == Some(bridge))
+    };
+    bridges.iter().filter(|bridge| !used(bridge)).try_for_each(|bridge| bridge::remove(host, bridge))
 }
 
 /// Drops the records that are not to be kept, with their interfaces, and the bridges that nobody is at any more.
@@ -310,10 +316,13 @@ fn sweep(
         }
     }
     let endpoints = gone.iter().flat_map(|record| &record.endpoints);
-    let mut networks: Vec<&str> = endpoints.map(|endpoint| endpoint.network.as_str()).collect();
+    let mut networks: Vec<&str> = endpoints.clone().map(|endpoint| endpoint.network.as_str()).collect();
     order::sort(&mut networks);
     networks.dedup();
-    remove_unused(state, host, &kept, networks.iter().copied())?;
+    let mut bridges: Vec<String> = endpoints.filter_map(|endpoint| endpoint.bridge.clone()).collect();
+    order::sort(&mut bridges);
+    bridges.dedup();
+    remove_unused(host, &kept, &bridges)?;
     // The records go last: while they are there, the next one tries again.
     gone.iter().try_for_each(|record| state.remove(&record.id))?;
     names::update(places, &kept, &networks);
@@ -336,7 +345,7 @@ pub fn connect_running(places: &Places, id: &str, membership: &Membership) -> Re
         let leased = leased.and_then(|plug| state.save(&record).map(|()| plug));
         if leased.is_err() {
             all.extend(state.record(id)?);
-            remove_unused(&state, &host, &all, [membership.network.as_str()].into_iter())?;
+            remove_unused(&host, &all, &bridges(&state, [membership.network.as_str()].into_iter()))?;
         }
         let plug = leased?;
         all.push(record.clone());
@@ -380,7 +389,7 @@ pub fn disconnect_running(places: &Places, id: &str, network: &str) -> Result<()
         }
     }
     state.save(record)?;
-    remove_unused(&state, &host, &all, [name].into_iter())?;
+    remove_unused(&host, &all, endpoint.bridge.as_slice())?;
     names::update(places, &all, &[name]);
     Ok(())
 }

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::definition::{self, Block, Definition, Driver, Occupied};
+use super::definition::{self, Block, Definition, Occupied};
 use super::link::{self, Mac};
 use super::netlink::Socket;
 use super::state::{Places, State};
@@ -159,9 +159,9 @@ fn configure(
     }
 }
 
-/// Takes the host's side of a network away. Who calls this holds the lock, and no record is in the network.
-pub fn remove(socket: &Socket, definition: &Definition) -> Result<()> {
-    let (Driver::Bridge, Some(name)) = (definition.driver, &definition.bridge) else { return Ok(()) };
+/// Takes a bridge away, and what the packet filter knows of it. Who calls this holds the lock, and no record is at the
+/// bridge.
+pub fn remove(socket: &Socket, name: &str) -> Result<()> {
     if link::find(socket, name)?.is_some_and(|link| link.kind == "bridge") {
         link::remove(socket, name).step(|| format!("remove the bridge {name}"))?;
     }

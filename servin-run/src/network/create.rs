@@ -148,7 +148,9 @@ pub fn remove(places: &Places, what: &str) -> Result<String> {
             .hint(format!("`servin network disconnect {name} {}` takes it out", user.name)));
     }
     let socket = Socket::open().step(|| "open a netlink socket")?;
-    bridge::remove(&socket, &definition)?;
+    if let Some(bridge) = &definition.bridge {
+        bridge::remove(&socket, bridge)?;
+    }
     state.remove_definition(name)?;
     Ok(definition.name)
 }

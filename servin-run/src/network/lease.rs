@@ -57,6 +57,7 @@ pub fn lease(
     };
     record.endpoints.push(Endpoint {
         host_interface: (definition.driver == Driver::Bridge).then(|| wire_name(&record.id, &interface)),
+        bridge: definition.bridge.clone(),
         network: definition.name.clone(),
         interface,
         mac,

@@ -198,13 +198,19 @@ pub fn make_bridge(socket: &Socket, bridge: &New) -> Answer<()> {
     }))
 }
 
-/// Makes a pair of interfaces that are the two ends of a wire, each where it belongs.
+/// The request that sets an interface up.
+pub fn set_up(index: u32) -> Message {
+    Message::new(SET, 0, &body(index, UP, UP))
+}
+
+/// Makes a pair of interfaces that are the two ends of a wire, each where it belongs. The other end is down: the
+/// kernel knows no wire yet when it makes that.
 pub fn make_pair(socket: &Socket, here: &New, there: &New) -> Answer<()> {
     /// `VETH_INFO_PEER` of linux/veth.h.
     const PEER: u16 = 1;
     socket.call(&here.message("veth", None, &mut |message| {
         let peer = message.open(PEER);
-        message.structure(&body(0, UP, UP));
+        message.structure(&body(0, 0, 0));
         there.put(message);
         message.close(peer);
     }))

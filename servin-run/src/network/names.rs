@@ -32,15 +32,11 @@ const SYSTEMD: &str = "/run/systemd/resolve/resolv.conf";
 /// Servers of the world, as in Docker, for a host that has none that a container could reach.
 const PUBLIC: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 
-/// Writes a container's files into its bundle, and returns the mounts that bring them inside. Those of a container
-/// whose namespace is shared are its own: `owner` is its id.
-pub fn files(places: &Places, id: &str, hostname: &str, wish: &Wish) -> Result<Vec<spec::Mount>> {
+/// The mounts that bring a container's files inside. Whoever shares another's namespace has the other's names too.
+pub fn mounts(places: &Places, id: &str, wish: &Wish) -> Vec<spec::Mount> {
     let owner = match (wish.mode, &wish.container) {
         (wish::Mode::Container, Some(owner)) => owner,
-        _ => {
-            write(places, id, hostname, wish)?;
-            id
-        }
+        _ => id,
     };
     let mount = |name: &str| spec::Mount {
         destination: format!("/etc/{name}"),
@@ -49,10 +45,11 @@ pub fn files(places: &Places, id: &str, hostname: &str, wish: &Wish) -> Result<V
         options: ["bind", "rprivate"].map(String::from).into(),
         ..spec::Mount::default()
     };
-    Ok(["hosts", "hostname", "resolv.conf"].map(mount).into())
+    ["hosts", "hostname", "resolv.conf"].map(mount).into()
 }
 
-fn write(places: &Places, id: &str, hostname: &str, wish: &Wish) -> Result<()> {
+/// Writes a container's files into its bundle, before they are mounted.
+pub fn files(places: &Places, id: &str, hostname: &str, wish: &Wish) -> Result<()> {
     let host = wish.mode == wish::Mode::Host;
     let hosts = match host {
         true => read_text("/etc/hosts").unwrap_or_else(|_| LOCALHOST.into()),

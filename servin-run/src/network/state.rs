@@ -71,6 +71,8 @@ object! {
         "interface" => interface: String,
         /// The other end of the wire, if there is a wire.
         "hostInterface" => host_interface: Option<String>,
+        /// The bridge at which that ends.
+        "bridge" => bridge: Option<String>,
         /// The hardware address inside.
         "mac" => mac: Option<String>,
         /// Its addresses.

@@ -19,8 +19,11 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::isatty;
 use rustix::time::{ClockId, clock_gettime};
 
+use core::cell::RefCell;
+
 use super::input::Input;
 use super::log::{Driver, Log};
+use super::network;
 use super::policy::{BackOff, Policy};
 use super::serve::{Client, Event, Serve, unblock};
 use super::wire::{self, Wire};
@@ -179,12 +182,25 @@ impl Supervisor {
         let Entry { directory, record } = &self.entry;
         let path = directory.file(CONFIG);
         let text = directory.read(CONFIG)?.ok_or_else(|| Error::new(format_args!("{path} is missing")))?;
-        let config: spec::Config = spec::parse(&text, &path)?;
+        let mut config: spec::Config = spec::parse(&text, &path)?;
+        let warn = |text: &str| {
+            if first {
+                (self.means.warn)(text)
+            }
+        };
+        let places = self.store.places.network(Some(&warn));
+        let text = network::prepare(&self.store, &places, record, &mut config)?.unwrap_or(text);
         let bundle = self.store.path(&record.id);
         let plan = plan::plan(&config, &bundle, (self.means.host)(false))?;
         let manager = match &record.cgroup_manager {
             None => Manager::default(),
             Some(name) => Manager::by_name(name, record.systemd_sockets.clone())?,
+        };
+        let attached = RefCell::new(None);
+        let born = |pid: Pid| {
+            let hostname = config.hostname.as_deref().unwrap_or_default();
+            *attached.borrow_mut() = network::attach(&places, record, hostname, pid)?;
+            Ok(())
         };
         let request = creation::Request {
             id: &record.id,
@@ -195,7 +211,7 @@ impl Supervisor {
             owner: (self.means.owner)(),
             pid_file: None,
             console_socket: None,
-            born: None,
+            born: Some(&born),
             wait: false,
             manager,
         };
@@ -226,7 +242,11 @@ impl Supervisor {
             stdio,
             ..launch::Options::default()
         };
-        let Created { running, lock, .. } = creation::create(&self.store.runtime()?, &request, options)?;
+        let created = creation::create(&self.store.runtime()?, &request, options);
+        if created.is_err() && attached.borrow().is_some() {
+            crate::network::detach(&places, &record.id)?;
+        }
+        let Created { running, lock, .. } = created?;
         drop(lock);
         self.pid = Some(running.pid);
         self.since = clock();
@@ -245,6 +265,7 @@ impl Supervisor {
             }
             (None, None) => {}
         }
+        self.entry.record.attached = attached.into_inner();
         let state = &mut self.entry.record.state;
         state.phase = Phase::Running;
         state.pid = Some(running.pid.as_raw_nonzero().get());
@@ -340,6 +361,7 @@ impl Supervisor {
         state.exit_code = Some(code);
         state.finished = Some(time::now());
         (state.pid, state.oom_killed, state.stopped) = (None, oom_killed, self.serve.stopped);
+        self.entry.record.attached = None;
         self.entry.save()?;
         if again {
             self.serve.tell(wire::EXIT, &code.to_le_bytes(), false);
@@ -360,6 +382,8 @@ impl Supervisor {
         self.lock = None;
         self.serve.tell(wire::EXIT, &code.to_le_bytes(), true);
         self.serve.see_off();
+        // The kernel takes its time for interfaces.
+        let _ = crate::network::detach(&self.store.places.network(None), &self.entry.record.id);
         removed
     }
 

@@ -9,10 +9,11 @@ use alloc::vec::Vec;
 use super::lifetime;
 use super::rootfs::{self, Files};
 use crate::cli::arguments::{Given, Group, flag};
-use crate::cli::{Invocation, limits, rootless, user};
+use crate::cli::{Invocation, limits, network_flags, rootless, user};
 use crate::error::{Error, Result};
 use crate::fs::read_text;
 use crate::launch::program::DEFAULT_PATH;
+use crate::network;
 use crate::plan::defaults::{self, Filtering, Request};
 use crate::spec;
 
@@ -50,6 +51,7 @@ pub const GROUPS: &[Group] = &[
     ),
     lifetime::LIFETIME,
     lifetime::OUTPUT,
+    network_flags::NETWORK,
     limits::LIMITS,
     limits::PLACE,
     Group(
@@ -61,8 +63,22 @@ pub const GROUPS: &[Group] = &[
     ),
 ];
 
+/// How a container is connected.
+pub struct Networking {
+    /// What it wants.
+    pub wish: network::Wish,
+    /// Its files of names.
+    pub mounts: Vec<spec::Mount>,
+}
+
 /// The configuration for what was asked for.
-pub fn config(invocation: &Invocation, given: &Given, id: &str, files: Files) -> Result<spec::Config> {
+pub fn config(
+    invocation: &Invocation,
+    given: &Given,
+    id: &str,
+    files: Files,
+    network: &Networking,
+) -> Result<spec::Config> {
     let Files { root: rootfs, layer, users, args, image } = files;
     let wanted = given.value("user").or(image.user.as_deref().filter(|user| !user.is_empty()));
     let user = user::resolve(&users, wanted.unwrap_or("0"))?;
@@ -83,7 +99,7 @@ pub fn config(invocation: &Invocation, given: &Given, id: &str, files: Files) ->
         cwd: working_directory(given, image.working_dir.as_deref())?,
         hostname: hostname.into(),
         user: user.user,
-        mounts: mounts(given)?,
+        mounts: network.mounts.iter().cloned().chain(mounts(given)?).collect(),
         read_only: given.switch("read-only", false),
         cap_add: given.values("cap-add").map(Into::into).collect(),
         cap_drop: given.values("cap-drop").map(Into::into).collect(),
@@ -92,6 +108,11 @@ pub fn config(invocation: &Invocation, given: &Given, id: &str, files: Files) ->
         terminal: given.switch("tty", false),
         rootfs,
     })?;
+    if network.wish.mode == network::Mode::Host
+        && let Some(linux) = &mut config.linux
+    {
+        linux.namespaces.retain(|namespace| namespace.kind != spec::NamespaceKind::Network);
+    }
     config.annotations.extend(lifetime::annotations(given)?);
     Ok(config)
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Directory, RECORD};
 use crate::error::Result;
+use crate::network::{Attached, Wish};
 use crate::spec;
 use crate::spec::json::{object, word_enum};
 
@@ -47,6 +48,10 @@ object! {
         "cgroupManager" => cgroup_manager: Option<String>,
         /// With systemd as that: the sockets at which it may be asked.
         "systemdSockets" => systemd_sockets: Vec<String>,
+        /// What it wants of networks.
+        "network" => network: Wish,
+        /// What it got of them, while it runs.
+        "attached" => attached: Option<Attached>,
         /// What has become of it.
         "state" => state: Life,
     }
