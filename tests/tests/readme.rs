@@ -27,7 +27,7 @@ fn the_readmes_examples_print_what_it_says() {
             assert_eq!(finished.out.trim_end(), expected, "{command}\n{}", finished.err);
             run += 1;
         }
-        assert_eq!(run, 6);
+        assert!(run > 8);
         servin_tests::forget_home();
     });
 }

@@ -2,6 +2,7 @@
 //! them alike. Absolute figures move from machine to machine; the ratios are what is compared.
 
 mod bundle;
+mod image;
 mod init;
 mod lifecycle;
 mod memory;
@@ -32,6 +33,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("init", init::run),
     ("seccomp", seccomp::run),
     ("pull", pull::run_all),
+    ("image", image::run),
     ("people", people::run),
 ];
 

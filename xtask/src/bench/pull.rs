@@ -17,11 +17,11 @@ const ROUNDS: usize = 7;
 /// Nobody else's port is used: a registry that is there already is not ours.
 const PORT: u16 = 58_123;
 /// Podman wants a short name for what is gone at reboot.
-const PODMANS_PLACE: &str = "/tmp/servin-bench-podman";
+pub const PODMANS_PLACE: &str = "/tmp/servin-bench-podman";
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 /// What each layer has of the root.
-const LAYERS: [&[&str]; 4] = [
+pub const LAYERS: [&[&str]; 4] = [
     &["./bin", "./sbin", "./lib", "./lib64", "./etc", "./usr/bin", "./usr/sbin"],
     &["./usr/lib"],
     &["./usr/share"],
@@ -61,23 +61,7 @@ pub fn run_all(options: &Options) -> Result {
         ]),
     ], options)?;
     let rounds = options.rounds.unwrap_or(ROUNDS);
-    let mut measured: Vec<Measured> =
-        contenders.iter().map(|each| Measured { name: each.name, samples: Vec::new() }).collect();
-    for round in 0..=rounds {
-        for turn in 0..contenders.len() {
-            let index = (round + turn) % contenders.len();
-            let sample = run(&contenders[index], round)?;
-            // The name that the run had, which is where its store is.
-            let made = contenders[index].line(round).into_iter().find_map(|word| {
-                word.find("bench-").map(|at| word[at..].split('/').next().unwrap_or_default().to_owned())
-            });
-            remove(&state, made.as_deref())?;
-            // The first one fills the page cache.
-            if round > 0 {
-                measured[index].samples.push(sample);
-            }
-        }
-    }
+    let measured = interleaved(&contenders, rounds, &state)?;
     drop(registry);
     let _ = fs::remove_dir_all(PODMANS_PLACE);
     println!(
@@ -89,7 +73,30 @@ pub fn run_all(options: &Options) -> Result {
     Ok(())
 }
 
-fn table(measured: &[Measured]) -> Table {
+/// Runs everybody in turn, each time into a place of its own, which is removed.
+pub fn interleaved(contenders: &[Contender], rounds: usize, state: &Path) -> Result<Vec<Measured>> {
+    let mut measured: Vec<Measured> =
+        contenders.iter().map(|each| Measured { name: each.name, samples: Vec::new() }).collect();
+    for round in 0..=rounds {
+        for turn in 0..contenders.len() {
+            let index = (round + turn) % contenders.len();
+            let sample = run(&contenders[index], round)?;
+            // The name that the run had, which is where its store is.
+            let made = contenders[index].line(round).into_iter().find_map(|word| {
+                word.find("bench-").map(|at| word[at..].split('/').next().unwrap_or_default().to_owned())
+            });
+            remove(state, made.as_deref())?;
+            // The first one fills the page cache.
+            if round > 0 {
+                measured[index].samples.push(sample);
+            }
+        }
+    }
+    Ok(measured)
+}
+
+/// Times and peaks, and their ratios to the first.
+pub fn table(measured: &[Measured]) -> Table {
     let mut table = Table::new(&["", "median ms", "CPU ms", "peak kB", "ratio of time", "ratio of peak"]);
     let Some(first) = measured.first() else { return table };
     let (time, peak) = (first.median(|sample| sample.wall_ns), first.median(|sample| sample.peak_kb));
@@ -116,7 +123,7 @@ fn remove(state: &Path, name: Option<&str>) -> Result {
 }
 
 /// An archive as `docker save` makes it, of the Debian root of the tests.
-fn archive(folder: &Path) -> Result<PathBuf> {
+pub fn archive(folder: &Path) -> Result<PathBuf> {
     let root = workspace::target().join("fixtures/roots/debian");
     if !root.join("usr/lib").is_dir() {
         return Err(format!("no {}: `cargo xtask test host/real` makes it", root.display()));
