@@ -1,12 +1,11 @@
-//! The ciphers of TLS records: AES-GCM and ChaCha20-Poly1305 in the framing of TLS 1.3 (RFC 8446 section 5.2) and of
-//! TLS 1.2 (RFC 5288, RFC 7905).
+//! The cipher of TLS records: AES-GCM, which every server has, in the framing of TLS 1.3 (RFC 8446 section 5.2) and of
+//! TLS 1.2 (RFC 5288).
 
 use alloc::boxed::Box;
 
 use aes_gcm::aead::array::typenum::{U12, U16};
 use aes_gcm::aead::{AeadCore, AeadInOut, KeyInit};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
-use chacha20poly1305::ChaCha20Poly1305;
 use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter,
     MessageEncrypter, Nonce, OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload,
@@ -25,7 +24,6 @@ const MAX_FRAGMENT: usize = 16384;
 pub enum Cipher {
     Aes128Gcm,
     Aes256Gcm,
-    ChaCha20Poly1305,
 }
 
 /// What the records' keys can do, of whichever cipher.
@@ -58,7 +56,6 @@ impl Cipher {
         match self {
             Cipher::Aes128Gcm => boxed::<Aes128Gcm>(key),
             Cipher::Aes256Gcm => boxed::<Aes256Gcm>(key),
-            Cipher::ChaCha20Poly1305 => boxed::<ChaCha20Poly1305>(key),
         }
     }
 
@@ -68,10 +65,6 @@ impl Cipher {
 
     fn record(self, key: &[u8], iv: Iv, framing: Framing) -> Record {
         Record { key: self.key(key), iv, framing }
-    }
-
-    fn framing12(self) -> Framing {
-        if self == Cipher::ChaCha20Poly1305 { Framing::Implicit12 } else { Framing::Explicit12 }
     }
 }
 
@@ -108,15 +101,15 @@ impl Tls13AeadAlgorithm for Cipher {
 
 impl Tls12AeadAlgorithm for Cipher {
     fn encrypter(&self, key: AeadKey, iv: &[u8], extra: &[u8]) -> Box<dyn MessageEncrypter> {
-        Box::new(self.record(key.as_ref(), joined(iv, extra), self.framing12()))
+        Box::new(self.record(key.as_ref(), joined(iv, extra), Framing::Tls12))
     }
 
     fn decrypter(&self, key: AeadKey, iv: &[u8]) -> Box<dyn MessageDecrypter> {
-        Box::new(self.record(key.as_ref(), joined(iv, &[]), self.framing12()))
+        Box::new(self.record(key.as_ref(), joined(iv, &[]), Framing::Tls12))
     }
 
     fn key_block_shape(&self) -> KeyBlockShape {
-        let explicit_nonce_len = self.framing12().explicit();
+        let explicit_nonce_len = Framing::Tls12.explicit();
         KeyBlockShape {
             enc_key_len: self.key_length(),
             fixed_iv_len: 12 - explicit_nonce_len,
@@ -146,14 +139,12 @@ enum Framing {
     /// The type is encrypted with the text.
     Tls13,
     /// Eight bytes of the nonce stand before the text.
-    Explicit12,
-    /// The nonce is the record's number alone.
-    Implicit12,
+    Tls12,
 }
 
 impl Framing {
     fn explicit(self) -> usize {
-        if self == Framing::Explicit12 { EXPLICIT } else { 0 }
+        if self == Framing::Tls12 { EXPLICIT } else { 0 }
     }
 }
 

@@ -52,12 +52,12 @@ const RSA: &[SignatureScheme] = &[
 ];
 
 macro_rules! suite13 {
-    ($name:ident, $cipher:ident, $hash:ident, $hmac:ident, $limit:expr) => {
+    ($name:ident, $cipher:ident, $hash:ident, $hmac:ident) => {
         SupportedCipherSuite::Tls13(&Tls13CipherSuite {
             common: CipherSuiteCommon {
                 suite: CipherSuite::$name,
                 hash_provider: &$hash,
-                confidentiality_limit: $limit,
+                confidentiality_limit: GCM_LIMIT,
             },
             hkdf_provider: &HkdfUsingHmac(&$hmac),
             aead_alg: &Cipher::$cipher,
@@ -67,12 +67,12 @@ macro_rules! suite13 {
 }
 
 macro_rules! suite12 {
-    ($name:ident, $sign:ident, $cipher:ident, $hash:ident, $hmac:ident, $limit:expr) => {
+    ($name:ident, $sign:ident, $cipher:ident, $hash:ident, $hmac:ident) => {
         SupportedCipherSuite::Tls12(&Tls12CipherSuite {
             common: CipherSuiteCommon {
                 suite: CipherSuite::$name,
                 hash_provider: &$hash,
-                confidentiality_limit: $limit,
+                confidentiality_limit: GCM_LIMIT,
             },
             kx: KeyExchangeAlgorithm::ECDHE,
             sign: $sign,
@@ -85,13 +85,10 @@ macro_rules! suite12 {
 /// In the order of preference.
 #[rustfmt::skip]
 static SUITES: &[SupportedCipherSuite] = &[
-    suite13!(TLS13_AES_128_GCM_SHA256,       Aes128Gcm,        SHA256, HMAC_SHA256, GCM_LIMIT),
-    suite13!(TLS13_AES_256_GCM_SHA384,       Aes256Gcm,        SHA384, HMAC_SHA384, GCM_LIMIT),
-    suite13!(TLS13_CHACHA20_POLY1305_SHA256, ChaCha20Poly1305, SHA256, HMAC_SHA256, u64::MAX),
-    suite12!(TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, ECDSA, Aes128Gcm, SHA256, HMAC_SHA256, GCM_LIMIT),
-    suite12!(TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, ECDSA, Aes256Gcm, SHA384, HMAC_SHA384, GCM_LIMIT),
-    suite12!(TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, ECDSA, ChaCha20Poly1305, SHA256, HMAC_SHA256, u64::MAX),
-    suite12!(TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, RSA, Aes128Gcm, SHA256, HMAC_SHA256, GCM_LIMIT),
-    suite12!(TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, RSA, Aes256Gcm, SHA384, HMAC_SHA384, GCM_LIMIT),
-    suite12!(TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, RSA, ChaCha20Poly1305, SHA256, HMAC_SHA256, u64::MAX),
+    suite13!(TLS13_AES_128_GCM_SHA256,       Aes128Gcm,        SHA256, HMAC_SHA256),
+    suite13!(TLS13_AES_256_GCM_SHA384,       Aes256Gcm,        SHA384, HMAC_SHA384),
+    suite12!(TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, ECDSA, Aes128Gcm, SHA256, HMAC_SHA256),
+    suite12!(TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, ECDSA, Aes256Gcm, SHA384, HMAC_SHA384),
+    suite12!(TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, RSA, Aes128Gcm, SHA256, HMAC_SHA256),
+    suite12!(TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, RSA, Aes256Gcm, SHA384, HMAC_SHA384),
 ];

@@ -1,11 +1,11 @@
-//! RSA signatures, checked (RFC 8017): PKCS #1 v1.5 and PSS. There is nothing secret in this: the arithmetic is
-//! crypto-bigint's, and the padding is compared as a whole, never taken apart.
+//! RSA signatures, checked (RFC 8017): PKCS #1 v1.5 and PSS. There is nothing secret in this, so that the arithmetic
+//! ([`modulus`]) may be as short as it is; and the padding is compared as a whole, never taken apart.
+
+mod modulus;
 
 use alloc::vec::Vec;
 
-use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
-use crypto_bigint::{BoxedUint, Odd};
-
+use self::modulus::Modulus;
 use super::signature::Sha2;
 
 /// How a digest is made as long as the key.
@@ -24,18 +24,7 @@ pub fn verify(key: &[u8], hash: Sha2, digest: &[u8], signature: &[u8], padding: 
     if !SIZES.contains(&modulus.len()) || signature.len() != modulus.len() {
         return None;
     }
-    let bits = modulus.len() as u32 * 8;
-    let n = BoxedUint::from_be_slice(modulus, bits).ok()?;
-    let s = BoxedUint::from_be_slice(signature, bits).ok()?;
-    if s >= n {
-        return None;
-    }
-    let params = BoxedMontyParams::new_vartime(Odd::new(n).into_option()?);
-    let power = BoxedMontyForm::new(s, &params)
-        .pow_bounded_exp(&BoxedUint::from(exponent), 64 - exponent.leading_zeros());
-    let padded = power.retrieve().to_be_bytes();
-    // Whole words come out of it; what is less than the modulus is not longer.
-    let message = &padded[padded.len().checked_sub(modulus.len())?..];
+    let message = &*Modulus::new(modulus)?.power(signature, exponent)?;
     match padding {
         Padding::Pkcs1 => (pkcs1(hash, digest, message.len())? == message).then_some(()),
         Padding::Pss => pss(hash, digest, message, modulus.first()?.leading_zeros()),
