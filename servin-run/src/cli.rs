@@ -47,7 +47,7 @@ use arguments::Given;
 
 use crate::error::{EXIT_SERVIN_FAILED, Error, Result};
 use crate::fs::descriptors::fill_standard;
-use crate::launch::sealed;
+use crate::launch::sealed::{self, Company};
 
 /// The program of PID 1, embedded.
 static INIT: &[u8] = include_bytes!(env!("SERVIN_INIT_PROGRAM"));
@@ -85,8 +85,8 @@ impl<'a> Invocation<'a> {
 
     /// Executes this program again, from a copy in memory that nothing can change; returns where it is that
     /// already. Before a container can look at it, this program must not be a file of the host any more.
-    pub fn become_sealed(&self) -> Result<()> {
-        match sealed::copy_of_self()? {
+    pub fn become_sealed(&self, company: Company) -> Result<()> {
+        match sealed::copy_of_self(company)? {
             Some(copy) => Err(sealed::execute(&copy, self.raw)),
             None => Ok(()),
         }

@@ -15,6 +15,7 @@ use crate::container::record::{Container, load_config};
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{stderr, stdout};
 use crate::launch;
+use crate::launch::sealed::Company;
 use crate::plan::capabilities::CapabilitySet;
 use crate::spec;
 use crate::supervise::foreground;
@@ -55,7 +56,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     if program.is_empty() {
         return Err(Error::new(format_args!("a program to run is missing: see {EXEC}")));
     }
-    invocation.become_sealed()?;
+    invocation.become_sealed(Company::Strangers)?;
     let store = places::store(invocation, given)?;
     let entry = store.find(word)?;
     let directory = match entry.record.state.phase {

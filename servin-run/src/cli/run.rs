@@ -20,6 +20,7 @@ use crate::container::people::{self, Entry, Store};
 use crate::container::placement::Manager;
 use crate::container::time;
 use crate::error::{Error, Result, Step};
+use crate::launch::sealed::Company;
 use crate::network::names;
 use crate::plan::Plan;
 use crate::spec;
@@ -83,7 +84,7 @@ fn keep(
     let only_plan = given.switch("plan", false);
     if !given.switch("init", true) && !only_plan {
         // The program may execute /proc/self/exe, which is this one until it is executed.
-        invocation.become_sealed()?;
+        invocation.become_sealed(Company::Nobody)?;
     }
     let rootfs = Rootfs::read(command, invocation, given)?;
     let store = places::store(invocation, given)?;

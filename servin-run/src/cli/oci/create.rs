@@ -9,8 +9,9 @@ use crate::container::directory::{MOVES_ROOT, Root};
 use crate::container::removal;
 use crate::error::{Error, Result};
 use crate::fs::read_text;
+use crate::launch::sealed::Company;
 use crate::plan::{self, Plan};
-use crate::spec::{self, Config};
+use crate::spec::{self, Config, NamespaceKind};
 use crate::supervise::foreground;
 
 const FLAGS: &[Flag] = &[
@@ -97,12 +98,12 @@ fn make(
 ) -> Result<Option<(Created, Plan)>> {
     creation::validate_id(id)?;
     let only_plan = given.switch("plan", false);
-    if !only_plan {
-        session.invocation.become_sealed()?;
-    }
     let bundle = absolute(given.value("bundle").unwrap_or("."))?;
     let text = read_text(&alloc::format!("{bundle}/config.json"))?;
     let mut config: Config = spec::parse(&text, "config.json")?;
+    if !only_plan {
+        session.invocation.become_sealed(company(&config))?;
+    }
     pass_sockets_on(session, &mut config);
     let plan = plan::plan(&config, &bundle, host(given.switch("no-pivot", false)))
         .map_err(|error| error.within("config.json"))?;
@@ -130,6 +131,16 @@ fn make(
     let root = Root::make(&session.globals.root, MOVES_ROOT)?;
     let created = creation::create(&root, &request, options)?;
     Ok(Some((created, plan)))
+}
+
+/// With a PID namespace of its own a container has no processes before its program.
+fn company(config: &Config) -> Company {
+    let namespaces = config.linux.iter().flat_map(|linux| &linux.namespaces);
+    let mut pid = namespaces.filter(|namespace| namespace.kind == NamespaceKind::Pid);
+    match pid.next() {
+        Some(own) if own.path.is_none() => Company::Nobody,
+        _ => Company::Strangers,
+    }
 }
 
 /// A terminal that nobody takes would hang its program up.
