@@ -23,6 +23,17 @@ pub fn command(arguments: &[String]) -> Result {
 /// profile, which has no such words; nor in cargo's configuration, since the other programs here want neither.
 pub const RUSTFLAGS: &str = "-Crelocation-model=static -Cjump-tables=no";
 
+/// And at the end, when all of servin-run is one: what many functions have in common is moved into functions, and a
+/// function that needs much of the stack stays one of its own, since near places on the stack have shorter names.
+pub fn link_flags(product: &str) -> &'static [&'static str] {
+    match product {
+        "servin-run" => {
+            &["-Cllvm-args=-enable-machine-outliner=always", "-Cllvm-args=-inline-max-stacksize=256"]
+        }
+        _ => &[],
+    }
+}
+
 /// Builds both products and puts them into target/dist.
 pub fn build() -> Result {
     for product in PRODUCTS {
@@ -46,7 +57,8 @@ pub fn build_without_tls(folder: &str) -> Result {
 fn build_one(product: &str, arguments: &[&str], folder: &Path) -> Result {
     let host = host()?;
     let mut cargo = command::cargo();
-    cargo.args(["build", "--quiet", "--release", "--package", product, "--target", &host]).args(arguments);
+    cargo.args(["rustc", "--quiet", "--release", "--package", product, "--bin", product, "--target", &host]);
+    cargo.args(arguments).arg("--").args(link_flags(product));
     command::run(cargo.env("RUSTFLAGS", RUSTFLAGS).env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
     let built = workspace::target().join(&host).join("release").join(product);
     workspace::install(&built, &folder.join(product))

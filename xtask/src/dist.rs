@@ -84,8 +84,8 @@ fn build_for(target: &Target) -> Result {
     let target_dir = workspace::target().join("musl");
     for product in PRODUCTS {
         let mut cargo = command::cargo();
-        cargo.args(["build", "--release", "--package", product, "--target", target.name]);
-        cargo.arg("--target-dir").arg(&target_dir);
+        cargo.args(["rustc", "--release", "--package", product, "--bin", product, "--target", target.name]);
+        cargo.arg("--target-dir").arg(&target_dir).arg("--").args(build::link_flags(product));
         // By the environment, because servin-run's build script runs a cargo of its own for servin-init.
         cargo.env("RUSTFLAGS", format!("-Clinker={} {RUSTFLAGS} {}", linker()?.display(), build::RUSTFLAGS));
         cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
