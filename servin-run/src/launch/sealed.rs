@@ -113,7 +113,7 @@ mod tests {
     fn the_view_of_ones_own_file_is_read_only() {
         // Without rights over mounts there is none.
         if let Some(view) = read_only_view() {
-            let path = std::format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&view));
+            let path = std::format!("/proc/self/fd/{}", rustix::fd::AsRawFd::as_raw_fd(&view));
             let opened = openat(CWD, &*path, OFlags::WRONLY, Mode::empty());
             assert_eq!(opened.map(drop), Err(Errno::ROFS));
         }
