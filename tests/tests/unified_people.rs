@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use servin_tests::{People, Running, alone, cgroup_mount, has_controller};
+use servin_tests::{People, Running, alone, cgroup_mount, fixture, forget_home, has_controller, servin};
 
 const SLEEP: &[&str] = &["/bin/sh", "-c", "echo up; sleep 1000"];
 
@@ -73,5 +73,28 @@ fn more_memory_than_allowed_ends_the_program() {
         people(&["--memory=16m", "--memory-swap=16m", "--init=false"])
             .run(&["/usr/bin/tail", "/dev/zero"])
             .ends_with(137);
+    });
+}
+
+#[test]
+fn inspect_says_that_memory_ran_out() {
+    alone(|| {
+        assert!(has_controller("memory"), "these tests need a unified hierarchy");
+        let root = fixture("busybox");
+        let root = root.to_str().expect("UTF-8");
+        let limits = ["--memory=16m", "--memory-swap=16m"];
+        for (name, program, killed) in
+            [("hungry", "tail /dev/zero; exit 3", "true 3"), ("modest", "exit 3", "false 3")]
+        {
+            let mut run = vec!["run", "--name", name, "--rootfs", root];
+            run.extend(limits);
+            run.extend(["--", "/bin/sh", "-c", program]);
+            servin(&run).ends_with(3);
+            let shown =
+                servin(&["inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", name]).succeeds();
+            assert_eq!(shown.out.trim(), killed);
+        }
+        servin(&["rm", "hungry", "modest"]).succeeds();
+        forget_home();
     });
 }
