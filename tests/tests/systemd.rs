@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use servin_tests::{
-    Bundle, Finished, People, beside_the_host, oci, reap_one, servin_run, start, state, status,
+    Bundle, Finished, People, beside_the_host, oci, reap_one, servin_program, servin_run, start, state,
+    status,
 };
 
 const DRIVER: &[&str] = &["--systemd-cgroup"];
@@ -326,8 +327,14 @@ fn people_may_have_it_too() {
 
 /// `servin-run` as the machine's user, whose manager runs.
 fn as_user(environment: (&str, &str), arguments: &[&str]) -> Finished {
-    let mut command = Command::new(servin_run());
-    command.args(["--root", "/home/app/state"]).args(arguments).stdin(Stdio::null()).current_dir("/");
+    let mut all = vec!["--root", "/home/app/state"];
+    all.extend(arguments);
+    program_as_user(servin_run(), environment, &all)
+}
+
+fn program_as_user(program: PathBuf, environment: (&str, &str), arguments: &[&str]) -> Finished {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).current_dir("/");
     command.env_clear().env("PATH", "/usr/bin").env("HOME", "/home/app").env(environment.0, environment.1);
     command.uid(USER).gid(USER);
     start(command).finish()
@@ -374,4 +381,32 @@ fn of_user() -> Bundle {
     config["linux"]["resources"] = json!({ "pids": { "limit": 30 } });
     bundle.write(&config.to_string());
     bundle
+}
+
+#[test]
+fn a_person_without_privileges_has_limits_where_his_systemd_answers() {
+    beside_the_host(|| {
+        start(command("systemctl", &["start", &format!("user@{USER}.service")])).finish().succeeds();
+        let call = |arguments: &[&str]| {
+            program_as_user(servin_program(), ("XDG_RUNTIME_DIR", "/run/user/1000"), arguments)
+        };
+        let bundle = of_user();
+        let root = bundle.root();
+        let root = root.to_str().expect("a path of ours");
+        let limits = ["--memory", "64m", "--pids-limit", "20"];
+        let mut run = vec!["run", "-d", "--name", "own", "--rootfs", root];
+        run.extend(limits);
+        run.extend(["--", "/bin/sleep", "1000"]);
+        call(&run).succeeds();
+        let pid: i32 =
+            call(&["inspect", "-f", "{{.State.Pid}}", "own"]).succeeds().out.trim().parse().expect("a pid");
+        assert!(place_of(pid).contains("/user@1000.service/user.slice/servin-"), "{}", place_of(pid));
+        assert_eq!([read(pid, "memory.max"), read(pid, "pids.max")], ["67108864", "20"]);
+        call(&["update", "--pids-limit", "21", "own"]).succeeds();
+        assert_eq!(read(pid, "pids.max"), "21");
+        let stats = call(&["stats", "--no-stream", "--format", "{{.MemUsage}}"]).succeeds();
+        assert!(stats.out.contains("/ 64MiB"), "{}", stats.out);
+        call(&["rm", "--force", "own"]).succeeds();
+        call(&["run", "--rm", "--rootfs", root, "--", "/bin/true"]).succeeds();
+    });
 }

@@ -6,7 +6,7 @@
 
 mod connection;
 mod properties;
-mod wire;
+pub mod wire;
 
 use alloc::format;
 use alloc::string::{String, ToString};

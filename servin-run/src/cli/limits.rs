@@ -10,6 +10,7 @@ use rustix::fs::{FileType, major, minor, stat};
 
 use super::arguments::{Flag, Given, Group, flag};
 use super::{Invocation, rootless, size};
+use crate::cgroup::systemd;
 use crate::container::placement::{self, Manager};
 use crate::error::{Error, Result, Step};
 use crate::spec::{DeviceRule, Resources, ThrottleDevice, WeightDevice};
@@ -101,10 +102,15 @@ pub fn cgroups_path(given: &Given, id: &str) -> Result<Option<String>> {
     Ok(Some(format!("/{}/{id}", parent.trim_matches('/'))))
 }
 
-/// Who makes the cgroup.
+/// Who makes the cgroup. A user without privileges may seldom do so himself, and his systemd, where it answers, can.
 pub fn manager(invocation: &Invocation, given: &Given) -> Result<Manager> {
     match given.value("cgroup-manager") {
-        None => Ok(Manager::default()),
+        None if placement::is_host_root() => Ok(Manager::default()),
+        None => {
+            let sockets = rootless::systemd(invocation);
+            let answers = systemd::Manager::connect(&sockets).is_ok();
+            Ok(if answers { Manager::Systemd(sockets) } else { Manager::default() })
+        }
         Some(name) => Manager::by_name(name, rootless::systemd(invocation)),
     }
 }

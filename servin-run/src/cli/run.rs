@@ -96,6 +96,7 @@ fn keep(
     let files = rootfs.prepare(&store, given, &id)?;
     if let Manager::Systemd(sockets) = limits::manager(invocation, given)? {
         record.systemd_sockets = sockets;
+        record.cgroup_manager = Some("systemd".into());
     }
     let exposed: Vec<&str> = files.image.exposed_ports.iter().map(|(port, _)| port.as_str()).collect();
     let mut wish = network_flags::wish(given, &exposed)?;

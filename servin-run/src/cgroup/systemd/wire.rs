@@ -13,10 +13,13 @@ const LONGEST: usize = 1 << 20;
 /// The part of a header whose length is known.
 pub const FIXED: usize = 16;
 
-/// Kinds of messages.
+/// The kind of a message that calls a method.
 pub const CALL: u8 = 1;
+/// Of one that answers it,
 pub const RETURN: u8 = 2;
+/// or says why not.
 pub const ERROR: u8 = 3;
+/// Of one that nobody has asked for.
 pub const SIGNAL: u8 = 4;
 
 // Fields of a header.
@@ -50,6 +53,7 @@ pub enum Value {
 pub struct Body(Vec<u8>);
 
 impl Body {
+    /// None yet.
     pub fn new() -> Body {
         Body::default()
     }
@@ -99,6 +103,7 @@ impl Body {
         self.0[length_at..length_at + 4].copy_from_slice(&length);
     }
 
+    /// An array without items, which would be aligned to `to`.
     pub fn empty_array(&mut self, to: usize) {
         self.array(to, &mut |_| {});
     }
@@ -152,13 +157,19 @@ impl Body {
 
 /// A method to call.
 pub struct Call<'c> {
+    /// By which its answer is known.
     pub serial: u32,
     /// Whom; on a connection of two there is nobody else.
     pub destination: Option<&'c str>,
+    /// The object,
     pub path: &'c str,
+    /// of the object's interfaces one,
     pub interface: &'c str,
+    /// and the method in it.
     pub member: &'c str,
+    /// The types of the arguments,
     pub signature: &'c str,
+    /// and the arguments.
     pub body: &'c Body,
 }
 
@@ -199,12 +210,17 @@ impl Call<'_> {
 /// A message of the other side.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Message {
+    /// [`RETURN`] and the like.
     pub kind: u8,
     /// The call that it answers.
     pub answers: u32,
+    /// Of a signal: its interface,
     pub interface: String,
+    /// and its name.
     pub member: String,
+    /// The name of an error.
     pub error: String,
+    /// The types of what it holds.
     pub signature: String,
     body: Vec<u8>,
 }
