@@ -62,6 +62,9 @@ pub struct Options<'o> {
     pub cgroup: Option<BorrowedFd<'o>>,
     /// Instead of that, whoever watches moves the process into its cgroup.
     pub place: bool,
+    /// The program's process is no child of ours, but of the first one of its PID namespace: nobody else has to wait
+    /// for it. What is our child then ends at once.
+    pub orphan: bool,
     /// Standard input, output and error of the new process, instead of ours.
     pub stdio: Option<[BorrowedFd<'o>; 3]>,
     /// A process all of whose namespaces of these kinds are joined first (a pidfd).

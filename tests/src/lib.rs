@@ -35,7 +35,7 @@ pub use places::{
     SCRATCH, VICTIM, debian_root, fixture, probe, scratch, servin_init, servin_program, servin_run,
 };
 pub use report::Report;
-pub use run::{Finished, Running, start, within};
+pub use run::{Finished, Running, children, start, within};
 pub use sys::{
     Given, bind, bring_up_loopback, file_system, idmapped_mounts_work, kill, kill_group, mount_flags,
     reap_one, receive_descriptor, set_descriptor_inherited, tmpfs, unmount,

@@ -35,6 +35,7 @@ pub fn servin(arguments: &[&str]) -> Finished {
 pub struct People {
     root: PathBuf,
     flags: Vec<String>,
+    kept: bool,
 }
 
 impl Default for People {
@@ -55,7 +56,7 @@ impl People {
         let _ = std::fs::remove_dir_all(&root);
         rootfs_fixtures::roots::copy(&places::fixture(fixture), places::scratch("people/rootfs").as_path())
             .expect("copy the fixture's root");
-        People { root, flags: Vec::new() }
+        People { root, flags: Vec::new(), kept: false }
     }
 
     /// The root as the host sees it.
@@ -69,10 +70,27 @@ impl People {
         self
     }
 
+    /// Without `--rm`: whoever asks for that removes the container.
+    pub fn kept(mut self) -> Self {
+        self.kept = true;
+        self
+    }
+
+    /// Starts a program in the background, in a container of this name that stays when it has ended.
+    #[track_caller]
+    pub fn detached(self, name: &str, program: &[&str]) -> String {
+        let run = self.kept().flags(&["-d", "--name", name]).run(program).succeeds();
+        run.out.trim().to_string()
+    }
+
     /// The command that runs a program.
     pub fn command(&self, program: &[&str]) -> Command {
         let mut command = Command::new(places::servin_program());
-        command.args(["run", "--rm", "--rootfs"]).arg(&self.root).args(&self.flags).arg("--").args(program);
+        command.arg("run");
+        if !self.kept {
+            command.arg("--rm");
+        }
+        command.arg("--rootfs").arg(&self.root).args(&self.flags).arg("--").args(program);
         run::quiet(command)
     }
 

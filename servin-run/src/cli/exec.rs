@@ -127,12 +127,11 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         (_, true, _) => Some([nothing, nothing, nothing]),
         (_, false, false) => Some([nothing, stdout(), stderr()]),
     };
-    let options = launch::Options { stdio, ..oci::options(false) };
+    let options = launch::Options { stdio, orphan: detach, ..oci::options(false) };
     let running = enter::enter(&container, &request, options)?;
-    match detach {
-        true => Ok(0),
-        false => foreground::attend(running, input),
-    }
+    // Of a program that is left alone, the process that has started it: until it was waited for, it belongs to the
+    // container.
+    foreground::attend(running, input)
 }
 
 /// Sets a variable.

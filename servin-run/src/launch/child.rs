@@ -134,6 +134,7 @@ impl Child<'_> {
             program::find(&self.plan.process)?;
         }
         self.ask(&Message::Ready)?;
+        self.leave()?;
         if let Some(listener) = &self.options.listener {
             // For the parent that is the end of its work.
             self.channel.end();
@@ -168,6 +169,17 @@ impl Child<'_> {
         match self.channel.receive().step(step)? {
             Some(Message::Go) => Ok(()),
             _ => Err(Error::os(step(), Errno::CANCELED)),
+        }
+    }
+
+    /// Goes on in a child of this process, which ends.
+    fn leave(&self) -> Result<()> {
+        if !self.options.orphan {
+            return Ok(());
+        }
+        match clone3(CloneFlags::empty(), None).step(|| "create the program's process")? {
+            Cloned::Parent(_) => servin_init::sys::process::exit(0),
+            Cloned::Child { .. } => setsid().map(drop).step(|| "begin a session"),
         }
     }
 

@@ -21,7 +21,7 @@ impl RawMode {
         let before = tcgetattr(stdin()).ok()?;
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(stdin(), OptionalActions::Flush, &raw).ok()?;
+        tcsetattr(stdin(), OptionalActions::Now, &raw).ok()?;
         Some(RawMode(before))
     }
 }
