@@ -21,6 +21,7 @@ mod output;
 mod pause;
 mod people;
 mod places;
+mod port;
 mod progress;
 mod ps;
 mod pull;

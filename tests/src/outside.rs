@@ -23,6 +23,7 @@ const CABLE: &str = "out0";
 pub struct Outside {
     holder: Option<Running>,
     pid: i32,
+    interface: String,
 }
 
 impl Outside {
@@ -33,7 +34,7 @@ impl Outside {
         holder.args(["namespaces", "net"]);
         let mut holder = start(run::quiet(holder));
         holder.says("ready");
-        let outside = Outside { pid: holder.pid(), holder: Some(holder) };
+        let mut outside = Outside { pid: holder.pid(), holder: Some(holder), interface: String::new() };
         // Duplicates of addresses are not looked for, which would take a second.
         let unasked = "net.ipv6.conf.default.accept_dad=0";
         let _ = fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
@@ -46,7 +47,13 @@ impl Outside {
         addresses(&|arguments| ip(arguments), CABLE, OUR_ADDRESS, OUR_ADDRESS6);
         addresses(&|arguments| outside.ip(arguments), &other, OUTSIDE, OUTSIDE6);
         outside.ip(&["link", "set", "lo", "up"]);
+        outside.interface = other;
         outside
+    }
+
+    /// The name of its end of the cable.
+    pub fn interface(&self) -> String {
+        self.interface.clone()
     }
 
     /// `ip ARGUMENTS` there.

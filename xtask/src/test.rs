@@ -40,6 +40,7 @@ const HOST_PACKAGES: &[&str] = &[
     "runc",
     "bubblewrap",
     "uidmap",
+    "nftables",
     "zsh",
     "fish",
     "groff-base",

@@ -5,7 +5,7 @@ use super::image::{self, export, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{
     Invocation, attach, check, completion, exec, help, inspect, login, logs, manual, network, oci, output,
-    pause, ps, pull, push, rm, run, start, stats, stop, update, version, wait,
+    pause, port, ps, pull, push, rm, run, start, stats, stop, update, version, wait,
 };
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
@@ -58,6 +58,7 @@ pub static TABLE: &[Section] = &[
             entry(&stop::RESTART, &["container restart"], stop::restart),
             entry(&stop::KILL, &["container kill"], stop::kill),
             entry(&wait::WAIT, &["container wait"], wait::main),
+            entry(&port::PORT, &["container port"], port::main),
             entry(&inspect::INSPECT, &["container inspect"], inspect::main),
             entry(&attach::ATTACH, &["container attach"], attach::main),
             entry(&pause::PAUSE, &["container pause"], pause::pause),

@@ -10,6 +10,7 @@ use super::{Invocation, places};
 use crate::container::people::{Phase, Record};
 use crate::container::time;
 use crate::error::{Error, Result};
+use crate::network::ports;
 use crate::order;
 use crate::spec::json::Value;
 
@@ -97,10 +98,15 @@ fn row(given: &Given, record: &Record, now: i64) -> Value {
         ("RunningFor", &units::ago(now - created)),
         ("Status", &status(record, now)),
         ("State", record.state.phase.as_str()),
-        ("Ports", ""),
+        ("Ports", &ports(record)),
         ("Names", &record.name),
         ("Labels", &labels.join(",")),
     ])
+}
+
+/// Where its ports are published.
+fn ports(record: &Record) -> String {
+    record.attached.as_ref().map_or(String::new(), |attached| ports::column(&attached.published.ports, &[]))
 }
 
 /// What has become of it, in Docker's words.

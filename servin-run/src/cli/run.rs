@@ -21,7 +21,7 @@ use crate::container::placement::Manager;
 use crate::container::time;
 use crate::error::{Error, Result, Step};
 use crate::launch::sealed::Company;
-use crate::network::names;
+use crate::network::{names, ports};
 use crate::plan::Plan;
 use crate::spec;
 use crate::supervise::client::{self, Attach, Left};
@@ -112,6 +112,9 @@ fn keep(
     let plan: Plan = crate::plan::plan(&config, "/", oci::host(false))?;
     if only_plan {
         return oci::print(&plan).map(|_| None);
+    }
+    if command.name == RUN.name {
+        ports::check_free(&store.places.root, &record.network.publish)?;
     }
     let entry = store.create(record, &spec::to_json(&config))?;
     rootfs.fill(&store, &id).inspect_err(|_| {

@@ -43,17 +43,24 @@ const EVENTS: usize = 64;
 pub struct Proxy(Pid);
 
 impl Proxy {
-    /// The process, for who waits for children.
+    /// The process, which is kept in mind while this program is executed anew.
     pub fn pid(&self) -> Pid {
         self.0
+    }
+
+    /// The one that this process started before it was executed anew.
+    pub fn of(pid: Pid) -> Proxy {
+        Proxy(pid)
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // Our child, and not waited for yet, so the pid is its own.
-        let _ = kill(self.0, SIGKILL);
-        let _ = io::retry_on_intr(|| waitpid(Some(self.0), WaitOptions::empty()));
+        // It may have been waited for already, with all children; the pid is somebody else's then.
+        if let Ok(None) = waitpid(Some(self.0), WaitOptions::NOHANG) {
+            let _ = kill(self.0, SIGKILL);
+            let _ = io::retry_on_intr(|| waitpid(Some(self.0), WaitOptions::empty()));
+        }
     }
 }
 

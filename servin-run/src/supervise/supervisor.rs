@@ -25,6 +25,7 @@ use super::input::Input;
 use super::log::{Driver, Log};
 use super::network;
 use super::policy::{BackOff, Policy};
+use super::proxy::{self, Proxy};
 use super::serve::{Client, Event, Serve, unblock};
 use super::wire::{self, Wire};
 use crate::container::creation::{self, Created};
@@ -120,6 +121,7 @@ fn prepare(places: Places, id: &str, means: Means) -> Result<Supervisor> {
         means,
         serve,
         pid: None,
+        proxy: None,
         since: 0,
         pause: BackOff::default(),
         small: false,
@@ -168,6 +170,8 @@ struct Supervisor {
     means: Means,
     serve: Serve,
     pid: Option<Pid>,
+    /// What forwards its published ports, where the kernel does not.
+    proxy: Option<Proxy>,
     /// When the container was started, by [`clock`].
     since: u64,
     pause: BackOff,
@@ -197,9 +201,14 @@ impl Supervisor {
             Some(name) => Manager::by_name(name, record.systemd_sockets.clone())?,
         };
         let attached = RefCell::new(None);
+        let forwarder = RefCell::new(None);
         let born = |pid: Pid| {
             let hostname = config.hostname.as_deref().unwrap_or_default();
-            *attached.borrow_mut() = network::attach(&places, record, hostname, pid)?;
+            let mut attached = attached.borrow_mut();
+            *attached = network::attach(&places, record, hostname, pid)?;
+            let published = attached.as_ref().map(|attached| &attached.published);
+            *forwarder.borrow_mut() =
+                published.map_or(Ok(None), |published| proxy::start(&published.forwards, None))?;
             Ok(())
         };
         let request = creation::Request {
@@ -266,6 +275,7 @@ impl Supervisor {
             (None, None) => {}
         }
         self.entry.record.attached = attached.into_inner();
+        self.proxy = forwarder.into_inner();
         let state = &mut self.entry.record.state;
         state.phase = Phase::Running;
         state.pid = Some(running.pid.as_raw_nonzero().get());
@@ -311,6 +321,7 @@ impl Supervisor {
     /// The container has ended: whether it runs again.
     fn ended(&mut self, code: i32) -> Result<bool> {
         self.pid = None;
+        self.proxy = None;
         self.serve.drain();
         let mut code = code;
         loop {
@@ -382,8 +393,13 @@ impl Supervisor {
         self.lock = None;
         self.serve.tell(wire::EXIT, &code.to_le_bytes(), true);
         self.serve.see_off();
-        // The kernel takes its time for interfaces.
-        let _ = crate::network::detach(&self.store.places.network(None), &self.entry.record.id);
+        // The kernel takes its time for interfaces. Whoever has started the container again meanwhile has done it, and
+        // needs what it has now; whoever wants to has to wait for the lock.
+        let id = self.entry.record.id.clone();
+        let lock = self.entry.reload();
+        if lock.is_err() || !self.entry.is_supervised().unwrap_or(true) {
+            let _ = crate::network::detach(&self.store.places.network(None), &id);
+        }
         removed
     }
 
@@ -410,6 +426,7 @@ impl Supervisor {
             store.places.root.clone(),
             self.entry.record.id.clone(),
             self.pid.map_or("-".to_string(), |pid| format!("{pid}")),
+            self.proxy.as_ref().map_or("0".to_string(), |proxy| format!("{}", proxy.pid())),
             format!("{}", self.since),
             format!("{}", self.pause.milliseconds()),
             optional(self.lock.as_ref()),
@@ -434,7 +451,7 @@ impl Supervisor {
 /// Goes on in a program that was executed anew.
 pub fn resume(words: &[&str], means: Means) -> Result<i32> {
     let wrong = || Error::new("this command is Servin's own");
-    let [home, root, id, pid, since, pause, lock, listener, output, errors, input] = words else {
+    let [home, root, id, pid, proxy, since, pause, lock, listener, output, errors, input] = words else {
         return Err(wrong());
     };
     let number = |word: &str| word.parse::<u64>().map_err(|_| wrong());
@@ -458,6 +475,7 @@ pub fn resume(words: &[&str], means: Means) -> Result<i32> {
         means: Means { trace: None, ..means },
         serve,
         pid: Pid::from_raw(number(pid)? as i32),
+        proxy: Pid::from_raw(number(proxy)? as i32).map(Proxy::of),
         since: number(since)?,
         pause: BackOff::of(number(pause)?),
         small: true,

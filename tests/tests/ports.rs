@@ -1,0 +1,410 @@
+//! Published ports: who reaches them, from where, and as whom; and that nothing of them stays.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use servin_tests::{
+    Finished, OUR_ADDRESS, OUR_ADDRESS6, OUTSIDE, OUTSIDE6, Outside, People, alone, ask, ask_from,
+    bring_up_loopback, forget_home, kill, servin, skip, within,
+};
+
+/// A detached container that answers at ports, as `probe answer` does; removed with the value.
+struct Server {
+    name: String,
+}
+
+impl Server {
+    /// `flags` publish; `ports` are those that it answers at.
+    #[track_caller]
+    fn start(name: &str, flags: &[&str], ports: &[&str]) -> Server {
+        Server::run(name, flags, ports).succeeds();
+        let server = Server { name: name.to_string() };
+        if let Some(port) = ports.iter().find(|port| !port.contains('/')) {
+            let place = format!("127.0.0.1:{port}");
+            until(&format!("{name} answers"), || ask_from(server.pid(), &["tcp", &place]) != "refused");
+        }
+        server
+    }
+
+    fn run(name: &str, flags: &[&str], ports: &[&str]) -> Finished {
+        let people = People::new().flags(&["-d", "--rm=false", "--name", name]).flags(flags);
+        people.run(&[&["/bin/probe", "answer", name], ports].concat())
+    }
+
+    /// What Servin keeps of it.
+    fn record(&self) -> Value {
+        let containers =
+            Path::new(&std::env::var("SERVIN_HOME").expect("set by the harness")).join("containers");
+        let all = fs::read_dir(&containers).expect("list the containers").flatten();
+        let mut records = all.filter_map(|entry| {
+            let text = fs::read_to_string(entry.path().join("container.json")).ok()?;
+            Some(text.parse::<Value>().expect("a record"))
+        });
+        records.find(|record| record["name"] == self.name.as_str()).expect("a container of that name")
+    }
+
+    /// Its PID 1 as the test sees it.
+    fn pid(&self) -> i32 {
+        self.record()["state"]["pid"].as_i64().expect("a pid") as i32
+    }
+
+    /// Its own address.
+    fn address(&self) -> String {
+        let record = self.record();
+        let address = record["attached"]["endpoints"][0]["addresses"][0]["address"].as_str();
+        address.expect("an address").to_string()
+    }
+
+    /// What `servin port` says.
+    fn ports(&self) -> Vec<String> {
+        servin(&["port", &self.name]).succeeds().lines().iter().map(|line| line.to_string()).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        servin(&["rm", "-f", &self.name]);
+    }
+}
+
+/// Waits until it is so.
+#[track_caller]
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + within(Duration::from_secs(20));
+    while !is_so() {
+        assert!(Instant::now() < end, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The elements of all maps that nft lists, or nothing where it is not installed (in QEMU).
+fn redirections() -> Vec<String> {
+    let text = nft_lists("ruleset");
+    let elements = text.lines().filter(|line| line.contains(" comment ") && line.contains(" : "));
+    elements.map(|line| line.trim().to_string()).collect()
+}
+
+fn nft_lists(what: &str) -> String {
+    let listed = Command::new("nft").args(["list"]).args(what.split(' ')).output();
+    listed.map_or(String::new(), |listed| String::from_utf8_lossy(&listed.stdout).into_owned())
+}
+
+/// A test has a network namespace of its own; `lo` in it is down at first.
+fn prepare() {
+    bring_up_loopback().expect("bring lo up");
+}
+
+/// `ADDRESS:PORT`.
+fn at(address: &str, port: u16) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}
+
+#[track_caller]
+fn assert_answers(answer: &str, expected: &str) {
+    assert!(answer.starts_with(expected), "{expected:?} was to answer: {answer:?}");
+}
+
+#[test]
+fn a_published_port_is_reached_from_the_host_and_from_outside() {
+    alone(|| {
+        prepare();
+        let outside = Outside::new();
+        // Only the kernel lets the container know who asks.
+        for (mode, peer) in [("--publish-mode=auto", OUTSIDE), ("--publish-mode=proxy", "")] {
+            let server =
+                Server::start("web", &[mode, "-p", "8080:80", "-p", "8053:53/udp"], &["80", "53/udp"]);
+            assert_eq!(server.ports(), ["80/tcp -> 0.0.0.0:8080", "53/udp -> 0.0.0.0:8053"]);
+            for (kind, port) in [("tcp", 8080), ("udp", 8053)] {
+                for address in ["127.0.0.1", OUR_ADDRESS] {
+                    assert_answers(&ask(&[kind, &at(address, port)]), "web ");
+                }
+                assert_answers(&outside.ask(&[kind, &at(OUR_ADDRESS, port)]), &format!("web {peer}"));
+            }
+            drop(server);
+            assert_eq!(ask(&["tcp", "127.0.0.1:8080"]), "refused");
+            assert_eq!(redirections(), [""; 0]);
+        }
+        drop(outside);
+        forget_home();
+    });
+}
+
+#[test]
+fn it_is_reached_by_ipv6_too() {
+    alone(|| {
+        prepare();
+        let outside = Outside::new();
+        servin(&["network", "create", "--ipv6", "six"]).succeeds();
+        for (mode, peer) in [("--publish-mode=auto", OUTSIDE6), ("--publish-mode=proxy", "")] {
+            let flags = [mode, "--network=six", "-p", "8080:80", "-p", "8053:53/udp", "-p", "[::1]:8081:80"];
+            let server = Server::start("web", &flags, &["80", "53/udp"]);
+            for (kind, port) in [("tcp", 8080), ("udp", 8053)] {
+                // The neighbour's address is not known at first, which UDP does not wait for.
+                until("IPv6 works", || outside.ask(&[kind, &at(OUR_ADDRESS6, port)]).starts_with("web"));
+                assert_answers(&outside.ask(&[kind, &at(OUR_ADDRESS6, port)]), &format!("web {peer}"));
+                assert_answers(&outside.ask(&[kind, &at(OUR_ADDRESS, port)]), "web ");
+                assert_answers(&ask(&[kind, &at(OUR_ADDRESS6, port)]), "web ");
+            }
+            // No packet of ::1 leaves a host: a process forwards.
+            assert_answers(&ask(&["tcp", "[::1]:8081"]), "web ");
+            assert_eq!(outside.ask(&["tcp", &at(OUR_ADDRESS6, 8081)]), "refused");
+            drop(server);
+        }
+        servin(&["network", "rm", "six"]).succeeds();
+        drop(outside);
+        forget_home();
+    });
+}
+
+#[test]
+fn containers_reach_it_through_the_host_even_their_own() {
+    alone(|| {
+        prepare();
+        let outside = Outside::new();
+        servin(&["network", "create", "other"]).succeeds();
+        let web = Server::start("web", &["-p", "8080:80", "-p", "8053:53/udp"], &["80", "53/udp"]);
+        let neighbour = Server::start("neighbour", &[], &["80"]);
+        let stranger = Server::start("stranger", &["--network=other"], &["80"]);
+        for asker in [&web, &neighbour, &stranger] {
+            for (kind, port) in [("tcp", 8080), ("udp", 8053)] {
+                assert_answers(&ask_from(asker.pid(), &[kind, &at(OUR_ADDRESS, port)]), "web ");
+            }
+        }
+        // What is not published stays within its network.
+        assert_answers(&ask_from(neighbour.pid(), &["tcp", &at(&web.address(), 80)]), "web ");
+        assert_eq!(ask_from(stranger.pid(), &["tcp", &at(&web.address(), 80)]), "silence");
+        assert_eq!(ask_from(web.pid(), &["tcp", &at(&stranger.address(), 80)]), "silence");
+        // Not even who knows the way gets in.
+        outside.ip(&["route", "add", &web.address(), "via", OUR_ADDRESS]);
+        assert_eq!(outside.ask(&["tcp", &at(&web.address(), 80)]), "silence");
+        drop((web, neighbour, stranger));
+        servin(&["network", "rm", "other"]).succeeds();
+        drop(outside);
+        forget_home();
+    });
+}
+
+#[test]
+fn what_is_published_to_loopback_is_for_the_host_alone() {
+    alone(|| {
+        prepare();
+        let outside = Outside::new();
+        let web = Server::start("web", &["-p", "127.0.0.1:8080:80"], &["80"]);
+        let neighbour = Server::start("neighbour", &[], &["80"]);
+        assert_answers(&ask(&["tcp", "127.0.0.1:8080"]), "web ");
+        assert_eq!(ask(&["tcp", &at(OUR_ADDRESS, 8080)]), "refused");
+        assert_eq!(outside.ask(&["tcp", &at(OUR_ADDRESS, 8080)]), "refused");
+        assert_eq!(ask_from(neighbour.pid(), &["tcp", &at(OUR_ADDRESS, 8080)]), "refused");
+        // Packets to 127.0.0.1, sent to us all the same.
+        let forge = |run: &dyn Fn(&[&str]), interface: &str, gateway: &str| {
+            run(&["busybox", "ip", "addr", "del", "127.0.0.1/8", "dev", "lo"]);
+            run(&["busybox", "sysctl", "-w", &format!("net.ipv4.conf.{interface}.route_localnet=1")]);
+            run(&["busybox", "ip", "route", "add", "127.0.0.1", "via", gateway]);
+        };
+        forge(
+            &|words| drop(outside.run(words[0], &words[1..]).succeeds()),
+            &outside.interface(),
+            OUR_ADDRESS,
+        );
+        assert_ne!(outside.ask(&["tcp", "127.0.0.1:8080"]).split(' ').next(), Some("web"));
+        // Even where the host would take them.
+        fs::write("/proc/sys/net/ipv4/conf/out0/route_localnet", "1").expect("allow what nobody should");
+        assert_ne!(outside.ask(&["tcp", "127.0.0.1:8080"]).split(' ').next(), Some("web"));
+        // Nor do containers reach what else listens there.
+        let listener = TcpListener::bind("127.0.0.1:9999").expect("listen");
+        let pid = neighbour.pid();
+        let inside = |words: &[&str]| {
+            servin_tests::start(servin_tests::in_network_of(pid, words[0], &words[1..])).finish().succeeds();
+        };
+        forge(&inside, "eth0", neighbour.gateway().as_str());
+        for port in [9999, 8080] {
+            assert_eq!(ask_from(pid, &["tcp", &at("127.0.0.1", port)]), "silence");
+        }
+        drop((web, neighbour, listener, outside));
+        forget_home();
+    });
+}
+
+impl Server {
+    /// The host's address in its network.
+    fn gateway(&self) -> String {
+        let record = self.record();
+        let gateway = record["attached"]["endpoints"][0]["addresses"][0]["gateway"].as_str();
+        gateway.expect("a gateway").to_string()
+    }
+}
+
+#[test]
+fn ranges_and_free_ports_are_chosen_and_shown() {
+    alone(|| {
+        prepare();
+        let flags = ["-p", "8000-8002:80-82", "-p", "83", "-P", "--expose", "84", "-p", "9000-9009:85"];
+        let server = Server::start("web", &flags, &["80", "81", "82", "83", "84", "85"]);
+        let ports = server.ports();
+        assert_eq!(
+            ports[..3],
+            ["80/tcp -> 0.0.0.0:8000", "81/tcp -> 0.0.0.0:8001", "82/tcp -> 0.0.0.0:8002"]
+        );
+        assert_eq!(ports.len(), 6);
+        assert!(ports.contains(&"85/tcp -> 0.0.0.0:9000".to_string()), "{ports:?}");
+        for line in &ports {
+            let (_, port) = line.rsplit_once(':').expect("a port");
+            assert_answers(&ask(&["tcp", &format!("127.0.0.1:{port}")]), "web ");
+        }
+        assert_eq!(servin(&["port", "web", "81"]).succeeds().lines(), ["0.0.0.0:8001"]);
+        servin(&["port", "web", "81/udp"]).fails(&["81/udp", "not published"]);
+        let shown = servin(&["ps"]).succeeds().out;
+        assert!(shown.contains("0.0.0.0:8000-8002->80-82/tcp, 0.0.0.0:"), "{shown}");
+        // Another container gets the next one of the range.
+        let second = Server::start("second", &["-p", "9000-9009:80"], &["80"]);
+        assert_eq!(second.ports(), ["80/tcp -> 0.0.0.0:9001"]);
+        drop((server, second));
+        forget_home();
+    });
+}
+
+#[test]
+fn a_port_that_is_taken_is_refused_before_anything_runs() {
+    alone(|| {
+        prepare();
+        let web = Server::start("web", &["-p", "8080:80"], &["80"]);
+        let taken = "publish 0.0.0.0:8080/tcp: container web";
+        Server::run("second", &["-p", "8080:80"], &["80"]).fails(&[taken]);
+        Server::run("second", &["-p", "127.0.0.1:8080:80"], &["80"]).fails(&["container web"]);
+        let listener = TcpListener::bind("127.0.0.1:9090").expect("listen");
+        for mode in ["auto", "proxy"] {
+            Server::run("second", &["--publish-mode", mode, "-p", "9090:80"], &["80"])
+                .fails(&[":9090/tcp: address already in use", "a program of this host listens there"]);
+        }
+        servin(&["rm", "second"]);
+        drop(listener);
+        let second = Server::start("second", &["-p", "9090:80", "-p", "8080:80/udp"], &["80"]);
+        // Each has its own, and only that goes with it.
+        assert_answers(&ask(&["tcp", "127.0.0.1:9090"]), "second ");
+        drop(web);
+        assert_answers(&ask(&["tcp", "127.0.0.1:9090"]), "second ");
+        assert_eq!(ask(&["tcp", "127.0.0.1:8080"]), "refused");
+        drop(second);
+        assert_eq!(redirections(), [""; 0]);
+        forget_home();
+    });
+}
+
+#[test]
+fn a_started_again_container_has_its_ports_again() {
+    alone(|| {
+        prepare();
+        for mode in ["auto", "proxy"] {
+            let server = Server::start(
+                "web",
+                &["--publish-mode", mode, "-p", "8080:80", "-p", "53:53/udp"],
+                &["80", "53/udp"],
+            );
+            for _ in 0..2 {
+                servin(&["restart", "-t", "0", "web"]).succeeds();
+                until("it answers again", || ask(&["tcp", "127.0.0.1:8080"]).starts_with("web"));
+                assert_answers(&ask(&["udp", "127.0.0.1:53", "5353"]), "web ");
+            }
+            drop(server);
+        }
+        forget_home();
+    });
+}
+
+#[test]
+fn what_a_killed_supervisor_leaves_is_cleaned_by_the_next_command() {
+    alone(|| {
+        prepare();
+        for mode in ["auto", "proxy"] {
+            let server = Server::start("web", &["--publish-mode", mode, "-p", "8080:80"], &["80"]);
+            assert_answers(&ask(&["tcp", "127.0.0.1:8080"]), "web ");
+            let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("read a status");
+            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a parent");
+            kill(parent.trim().parse().expect("a pid"), 9).expect("kill the supervisor");
+            until("the container is gone", || ask(&["tcp", "127.0.0.1:8080"]) != "web 127.0.0.1");
+            servin(&["ps", "-a"]).succeeds();
+            assert_eq!(redirections(), [""; 0]);
+            assert_eq!(ask(&["tcp", "127.0.0.1:8080"]), "refused");
+            drop(server);
+        }
+        forget_home();
+    });
+}
+
+#[test]
+fn two_thousand_ports_are_published_at_once() {
+    alone(|| {
+        prepare();
+        let begin = Instant::now();
+        let server = Server::start("web", &["-p", "10000-11999:10000-11999"], &["10000", "11999"]);
+        // Generous; it is about a tenth of a second.
+        assert!(begin.elapsed() < within(Duration::from_secs(5)), "{:?}", begin.elapsed());
+        assert_eq!(server.ports().len(), 2000);
+        for port in [10000, 11999] {
+            assert_answers(&ask(&["tcp", &at("127.0.0.1", port)]), "web ");
+        }
+        drop(server);
+        assert_eq!(redirections(), [""; 0]);
+        forget_home();
+    });
+}
+
+#[test]
+fn rules_of_others_are_left_alone_and_a_chain_that_drops_is_named() {
+    alone(|| {
+        prepare();
+        let nft = |line: &str| Command::new("nft").arg(line).status();
+        if nft("add table inet mine").is_err() {
+            skip!("there is no nft here");
+        }
+        let lines = [
+            "add chain inet mine input { type filter hook input priority 0; policy accept; }",
+            "add rule inet mine input tcp dport 1 drop comment \"mine\"",
+            "add map inet mine ports { type inet_service : ipv4_addr; elements = { 1 : 10.0.0.1 }; }",
+            "add table ip filter",
+            "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
+        ];
+        for line in lines {
+            assert!(nft(line).is_ok_and(|status| status.success()), "{line}");
+        }
+        let theirs = || ["inet mine", "ip filter"].map(|table| nft_lists(&format!("table {table}")));
+        let before = theirs();
+        let said = Server::run("web", &["-p", "8080:80"], &["80"]).succeeds();
+        assert!(said.err.contains("ip filter FORWARD"), "{}", said.err);
+        assert_eq!(redirections().len(), 1);
+        drop(Server { name: "web".into() });
+        assert_eq!(theirs(), before);
+        forget_home();
+    });
+}
+
+#[test]
+fn a_web_server_of_busybox_is_fetched_from_through_either() {
+    alone(|| {
+        prepare();
+        for mode in ["auto", "proxy"] {
+            let people = People::of("busybox");
+            let page: String = (0..200_000).map(|number| format!("{number}\n")).collect();
+            fs::create_dir_all(people.root().join("srv")).expect("make a directory");
+            fs::write(people.root().join("srv/index.html"), &page).expect("write a page");
+            let people = people.flags(&["-d", "--name", "web", "--publish-mode", mode, "-p", "8080:80"]);
+            people.run(&["busybox", "httpd", "-f", "-h", "/srv"]).succeeds();
+            let server = Server { name: "web".into() };
+            let fetch = || {
+                let mut connection = TcpStream::connect("127.0.0.1:8080").ok()?;
+                std::io::Write::write_all(&mut connection, b"GET / HTTP/1.0\r\n\r\n").ok()?;
+                let mut all = String::new();
+                std::io::Read::read_to_string(&mut connection, &mut all).ok()?;
+                Some(all.split_once("\r\n\r\n")?.1.to_string())
+            };
+            until("it listens", || fetch().is_some());
+            assert!(fetch().is_some_and(|fetched| fetched == page), "{mode}: another page came");
+            drop(server);
+        }
+        forget_home();
+    });
+}
