@@ -6,6 +6,7 @@ mod image;
 mod init;
 mod lifecycle;
 mod memory;
+mod network;
 mod people;
 mod programs;
 mod pull;
@@ -35,6 +36,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("pull", pull::run_all),
     ("image", image::run),
     ("people", people::run),
+    ("network", network::run),
 ];
 
 /// What a benchmark was asked for.
@@ -98,12 +100,19 @@ fn become_prepared(arguments: &[String]) -> String {
         Err(error) => return format!("bench: where is this program? {error}"),
     };
     let mut prepared = Command::new("unshare");
-    prepared.args(["--mount", "--propagation", "private", "sh", "-c", PREPARE]);
+    prepared.args(["--mount", "--propagation", "private"]);
+    let is_network = arguments.first().is_some_and(|name| name == "network");
+    if is_network {
+        prepared.arg("--net");
+    }
+    prepared.args(["sh", "-c", PREPARE]);
     // Where engines keep the state of containers, /run, is in memory.
     prepared.arg(programs::folder().join("state"));
     let mut probe = Command::new("chrt");
     probe.args(["--rr", "5", "true"]).stderr(Stdio::null());
-    if probe.status().is_ok_and(|status| status.success()) {
+    if is_network {
+        // What moves packets is scheduled as everybody else's programs are.
+    } else if probe.status().is_ok_and(|status| status.success()) {
         prepared.args(["chrt", "--rr", "5"]);
     } else {
         println!("xtask: SCHED_RR is not permitted here: neighbours will be felt");

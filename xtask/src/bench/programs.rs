@@ -9,7 +9,7 @@ const PEERS: &[&str] = &["crun", "runc", "bubblewrap", "tini", "dumb-init", "cat
 
 /// Without libc, so that they weigh nothing themselves.
 const BARE: [&str; 2] = ["payload", "measure"];
-const STATIC: [&str; 3] = ["floor", "zombies", "filter"];
+const STATIC: [&str; 4] = ["floor", "zombies", "filter", "echo"];
 
 /// Where everything of the benchmarks lies.
 pub fn folder() -> PathBuf {
