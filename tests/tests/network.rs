@@ -409,6 +409,32 @@ fn a_container_that_was_restarted_is_connected_again() {
 }
 
 #[test]
+fn a_running_container_is_connected_and_disconnected() {
+    alone(|| {
+        servin(&["network", "create", "red"]).succeeds();
+        let people = people();
+        let web = Detached::serving(&people, "web", &[]);
+        let settings = || servin(&["inspect", "web"]).succeeds().json()[0]["NetworkSettings"].clone();
+        assert_eq!(settings()["IPAddress"], "10.121.0.2");
+        assert_eq!(settings()["Networks"]["bridge"]["Gateway"], "10.121.0.1");
+        servin(&["network", "connect", "--alias", "www", "red", "web"]).succeeds();
+        servin(&["network", "connect", "red", "web"]).fails(&["already"]);
+        assert_eq!(fetch_soon(&web.address("red")), "web");
+        assert_eq!(fetch_inside(&people, "red", "www"), "web");
+        servin(&["network", "rm", "red"]).fails(&["web"]);
+        servin(&["network", "disconnect", "bridge", "web"]).succeeds();
+        assert_eq!(settings()["Networks"].as_object().map(|networks| networks.len()), Some(1));
+        assert_eq!(fetch_inside(&people, "red", "web"), "web");
+        // What was changed while it ran holds for the next start.
+        servin(&["restart", "-t", "0", "web"]).succeeds();
+        assert_eq!(fetch_soon(&web.address("red")), "web");
+        assert!(inspect("bridge")["Containers"].as_object().is_some_and(|members| members.is_empty()));
+        drop(web);
+        remove(&["red"]);
+    });
+}
+
+#[test]
 fn nothing_is_left_of_networks_whoever_is_killed() {
     alone(|| {
         let people = people();

@@ -1,5 +1,7 @@
 //! `servin inspect`: all that is known of containers, with Docker's names.
 
+mod networks;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -53,6 +55,8 @@ object! {
         "Mounts" => mounts: Vec<Mount>,
         /// What does not.
         "Config" => config: Config,
+        /// How it is connected.
+        "NetworkSettings" => networks: networks::Settings,
         /// Its bundle: the OCI configuration is in it (not in Docker).
         "Bundle" => bundle: String,
     }
@@ -89,6 +93,8 @@ object! {
     pub struct HostConfig {
         /// Where its output goes.
         "LogConfig" => log_config: LogConfig,
+        /// Its first network, or whose namespace it has.
+        "NetworkMode" => network_mode: String,
         /// When it is started again.
         "RestartPolicy" => restart_policy: RestartPolicy,
         /// It is removed when it has ended.
@@ -233,6 +239,7 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
         platform: "linux".into(),
         host_config: HostConfig {
             log_config: LogConfig { kind: record.log.driver.clone(), config: Map(log_options) },
+            network_mode: networks::mode(record),
             restart_policy: RestartPolicy {
                 name: policy.split(':').next().filter(|name| !name.is_empty()).unwrap_or("no").into(),
                 maximum_retry_count: match Policy::parse(&policy)? {
@@ -251,7 +258,7 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
                 .map_or("", |(parent, _)| parent)
                 .into(),
         },
-        mounts: config.mounts.iter().filter(|mount| is_asked_for(mount)).map(mount).collect(),
+        mounts: config.mounts.iter().filter(|mount| is_asked_for(mount, containers)).map(mount).collect(),
         config: Config {
             hostname: config.hostname.clone().unwrap_or_default(),
             user: format!("{}:{}", process.user.uid, process.user.gid),
@@ -267,6 +274,7 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
             stop_timeout: record.stop_timeout,
             healthcheck: record.health.clone(),
         },
+        networks: networks::settings(record),
         bundle: format!("{containers}{}", record.id),
     })
 }
@@ -292,10 +300,12 @@ fn state(entry: &Entry) -> State {
 }
 
 /// The mounts that every container has are nothing to tell.
-fn is_asked_for(mount: &spec::Mount) -> bool {
+fn is_asked_for(mount: &spec::Mount, containers: &str) -> bool {
     let kind = mount.kind.as_deref().unwrap_or_default();
     let default = ["/dev", "/dev/shm", "/proc", "/sys", "/", "/dev/pts", "/dev/mqueue", "/sys/fs/cgroup"];
-    matches!(kind, "bind" | "tmpfs") && !default.contains(&mount.destination.as_str())
+    // Files of a bundle are those of names.
+    let own = mount.source.as_ref().is_some_and(|source| source.starts_with(containers));
+    matches!(kind, "bind" | "tmpfs") && !own && !default.contains(&mount.destination.as_str())
 }
 
 fn mount(mount: &spec::Mount) -> Mount {

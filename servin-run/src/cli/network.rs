@@ -6,14 +6,15 @@ use alloc::vec::Vec;
 
 use super::arguments::{Command, Given, Group, flag};
 use super::format::{self as form, Column, Filters};
-use super::{Invocation, output};
+use super::{Invocation, network_flags, output};
+use crate::container::people::{Entry, Store};
 use crate::container::time;
 use crate::error::{Error, Result};
 use crate::network::create::{self, Wanted};
 use crate::network::definition::{self, Definition, Driver};
 use crate::network::state::{Record, State};
 use crate::network::subnet::Subnet;
-use crate::network::{Places, attach};
+use crate::network::{Container, Mode, Places, attach};
 use crate::order;
 use crate::spec::json::{Json, object};
 
@@ -77,6 +78,32 @@ pub const PRUNE: Command = Command {
             flag("filter", None, Some("KEY=VALUE"), "label=KEY[=VALUE], label!=KEY[=VALUE]"),
         ],
     )],
+    last_word: usize::MAX,
+};
+
+/// `servin network connect`.
+pub const CONNECT: Command = Command {
+    name: "servin network connect",
+    usage: "[FLAGS] NETWORK CONTAINER",
+    about: "Connect a container to one more network.",
+    groups: &[Group(
+        "Place",
+        &[
+            flag("ip", None, Some("ADDRESS"), "its IPv4 address there"),
+            flag("ip6", None, Some("ADDRESS"), "its IPv6 address there"),
+            flag("mac-address", None, Some("ADDRESS"), "its hardware address there"),
+            flag("alias", None, Some("NAME"), "another name for the others there"),
+        ],
+    )],
+    last_word: usize::MAX,
+};
+
+/// `servin network disconnect`.
+pub const DISCONNECT: Command = Command {
+    name: "servin network disconnect",
+    usage: "[FLAGS] NETWORK CONTAINER",
+    about: "Take a container out of a network.",
+    groups: &[Group("Removal", &[flag("force", Some('f'), None, "for Docker's sake")])],
     last_word: usize::MAX,
 };
 
@@ -246,7 +273,7 @@ object! {
 
 /// A map that is written where it is empty, too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Map<T>(Vec<(String, T)>);
+pub struct Map<T>(pub Vec<(String, T)>);
 
 impl<T: Json + Default> Json for Map<T> {
     fn decode(&mut self, value: &crate::spec::json::Value, at: &crate::spec::json::Path) -> Result<()> {
@@ -377,4 +404,65 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
         return Ok(0);
     }
     output::result(format!("Deleted Networks:\n{}", removed.join("\n"))).map(|()| 0)
+}
+
+/// The network and the container that two words name.
+fn ends(invocation: &Invocation, given: &Given, command: &Command) -> Result<(String, Store, Entry)> {
+    let [network, container] = given.words.as_slice() else {
+        return Err(Error::new(format!("a network and a container are needed: see {command}")));
+    };
+    let store = super::places::store(invocation, given)?;
+    let entry = store.find(container)?;
+    let network = match *network {
+        definition::DEFAULT => definition::DEFAULT.into(),
+        other => State::lock(&store.places.network(None))?.find(other)?.name,
+    };
+    if entry.record.network.mode != Mode::Networks {
+        return Err(Error::new(format!(
+            "the container {} is in no network, and stays so",
+            entry.record.name
+        ))
+        .hint("it was made with another --network: host, none or container:NAME"));
+    }
+    Ok((network, store, entry))
+}
+
+/// `servin network connect`.
+pub fn connect(invocation: &Invocation, given: &Given) -> Result<i32> {
+    let (network, store, mut entry) = ends(invocation, given, &CONNECT)?;
+    let membership = network_flags::membership(given, &network)?;
+    let _lock = entry.reload()?;
+    let record = &mut entry.record;
+    if record.network.networks.iter().any(|member| member.network == network) {
+        return Err(Error::new(format!("the container {} is in the network {network} already", record.name)));
+    }
+    if let Some(attached) = &mut record.attached {
+        let places = store.places.network(Some(&output::warning));
+        let container = Container {
+            id: &record.id,
+            name: &record.name,
+            hostname: &record.name,
+            pid: record.state.pid.unwrap_or_default(),
+        };
+        attached.endpoints.push(attach::connect_running(&places, &container, &membership)?);
+    }
+    record.network.networks.push(membership);
+    entry.save().map(|()| 0)
+}
+
+/// `servin network disconnect`.
+pub fn disconnect(invocation: &Invocation, given: &Given) -> Result<i32> {
+    let (network, store, mut entry) = ends(invocation, given, &DISCONNECT)?;
+    let _lock = entry.reload()?;
+    let record = &mut entry.record;
+    if record.network.networks.iter().all(|member| member.network != network) {
+        return Err(Error::new(format!("the container {} is not in the network {network}", record.name)));
+    }
+    if let Some(attached) = &mut record.attached {
+        let places = store.places.network(Some(&output::warning));
+        attach::disconnect_running(&places, &record.id, &network)?;
+        attached.endpoints.retain(|endpoint| endpoint.network != network);
+    }
+    record.network.networks.retain(|member| member.network != network);
+    entry.save().map(|()| 0)
 }

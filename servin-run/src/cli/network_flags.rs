@@ -169,6 +169,17 @@ fn place(wish: &mut Wish, given: &Given) -> Result<()> {
     Ok(())
 }
 
+/// The place that `network connect` asks for.
+pub fn membership(given: &Given, network: &str) -> Result<Membership> {
+    let mut membership = member(network);
+    for name in ["ip", "ip6"] {
+        membership.addresses.extend(given.value(name).map(|text| address(name, text)).transpose()?);
+    }
+    membership.mac = given.value("mac-address").map(|text| mac("mac-address", text)).transpose()?;
+    membership.aliases = given.values("alias").map(alias).collect::<Result<_>>()?;
+    Ok(membership)
+}
+
 fn publish(wish: &mut Wish, given: &Given, exposed: &[&str]) -> Result<()> {
     for text in given.values("publish") {
         wish.publish.extend(ports::parse(text)?);

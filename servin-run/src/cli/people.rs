@@ -97,6 +97,8 @@ pub static TABLE: &[Section] = &[
             entry(&network::CREATE, &[], network::create),
             entry(&network::LIST, &["network list"], network::list),
             entry(&network::INSPECT, &[], network::inspect),
+            entry(&network::CONNECT, &[], network::connect),
+            entry(&network::DISCONNECT, &[], network::disconnect),
             entry(&network::REMOVE, &["network remove"], network::remove),
             entry(&network::PRUNE, &[], network::prune),
         ],

@@ -330,17 +330,23 @@ fn sweep(
 }
 
 /// Connects a running container to one more network.
-pub fn connect_running(places: &Places, id: &str, membership: &Membership) -> Result<Endpoint> {
+pub fn connect_running(places: &Places, container: &Container, membership: &Membership) -> Result<Endpoint> {
     let host = Socket::open().step(|| "open a netlink socket")?;
-    let (record, plug, namespace) = {
+    let id = container.id;
+    let namespace = open_namespace(container.pid)?;
+    let (record, plug) = {
         let state = State::lock(places)?;
         let mut all = sweep(places, &state, &host, &Record::lives)?;
-        let Some(at) = all.iter().position(|record| record.id == id) else {
-            return Err(Error::new("the container has no networks to which another could be added")
-                .hint("it shares another network namespace, or was started with --network none"));
+        let mut record = match all.iter().position(|record| record.id == id) {
+            Some(at) => all.swap_remove(at),
+            None => Record {
+                id: id.into(),
+                name: container.name.into(),
+                pid: container.pid,
+                namespace: namespace_of(container.pid).unwrap_or_default(),
+                ..Record::default()
+            },
         };
-        let mut record = all.swap_remove(at);
-        let namespace = open_namespace(record.pid)?;
         let leased = lease(places, &state, &host, &mut record, &all, membership);
         let leased = leased.and_then(|plug| state.save(&record).map(|()| plug));
         if leased.is_err() {
@@ -350,7 +356,7 @@ pub fn connect_running(places: &Places, id: &str, membership: &Membership) -> Re
         let plug = leased?;
         all.push(record.clone());
         names::update(places, &all, &[plug.definition.name.as_str()]);
-        (record, plug, namespace)
+        (record, plug)
     };
     let Some(endpoint) = record.endpoints.last() else { return Err(Error::new("no endpoint was made")) };
     let routed = record
@@ -378,14 +384,17 @@ pub fn disconnect_running(places: &Places, id: &str, network: &str) -> Result<()
     let record = all.iter_mut().find(|record| record.id == id).ok_or_else(not_in)?;
     let at = record.endpoints.iter().position(|endpoint| endpoint.network == name).ok_or_else(not_in)?;
     let endpoint = record.endpoints.remove(at);
-    match &endpoint.host_interface {
-        Some(wire) => link::remove(&host, wire).step(|| format!("remove the interface {wire}"))?,
-        None => {
-            let own = open_file("/proc/self/ns/net")?;
-            let inside = Socket::open_in(open_namespace(record.pid)?, &own, 0)
-                .step(|| "open a netlink socket in the container")?;
-            link::remove(&inside, &endpoint.interface)
-                .step(|| format!("remove the interface {}", endpoint.interface))?;
+    let inside = Socket::open_in(open_namespace(record.pid)?, open_file("/proc/self/ns/net")?, 0)
+        .step(|| "open a netlink socket in the container")?;
+    link::remove(&inside, &endpoint.interface)
+        .step(|| format!("remove the interface {}", endpoint.interface))?;
+    // The way out may have gone with it; then it is that of the next one.
+    for other in &record.endpoints {
+        let index = link::require(&inside, &other.interface)?.index;
+        for assigned in &other.addresses {
+            if let Some(Address(gateway)) = assigned.gateway {
+                let _ = inside.call(&route::add_default(index, Some(gateway), gateway.is_ipv4()));
+            }
         }
     }
     state.save(record)?;
