@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{places, run};
+use crate::{places, run, tool};
 
 /// A registry that runs until it is dropped.
 pub struct Registry {
@@ -88,16 +88,6 @@ impl Drop for Registry {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Runs another program, which has to succeed; returns what it printed.
-#[track_caller]
-pub fn tool(program: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
-    let output = command.output().unwrap_or_else(|error| panic!("start {program}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Makes an archive as `docker save` does, of layers with these files (name and content), and names it `docker-archive:…`

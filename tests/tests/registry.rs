@@ -7,8 +7,8 @@ use std::fs;
 use std::process::Command;
 
 use certificates::Authority;
-use servin_tests::registry::{Registry, Setting, tool};
-use servin_tests::{Finished, alone, bring_up_loopback, scratch, servin_program, start};
+use servin_tests::registry::{Registry, Setting};
+use servin_tests::{Finished, alone, bring_up_loopback, scratch, servin_program, start, tool};
 
 /// `servin ARGUMENTS` with variables.
 fn servin_with(variables: &[(&str, &str)], arguments: &[&str]) -> Finished {

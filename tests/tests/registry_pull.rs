@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use name_server::NameServer;
-use servin_tests::registry::{Registry, Setting, archive, noise, tool};
+use servin_tests::registry::{Registry, Setting, archive, noise};
 use servin_tests::{
-    Finished, alone, bind, bring_up_loopback, forget_home, scratch, servin, servin_program, start, unmount,
+    Finished, Layout, alone, bind, bring_up_loopback, fixture, forget_home, scratch, servin, servin_program,
+    start, tool, unmount,
 };
 
 /// `servin ARGUMENTS` with variables.
@@ -301,6 +302,47 @@ fn a_registry_is_found_by_its_name_through_udp_and_tcp() {
             whole.succeeds();
             short.succeeds();
             gone.fails(&["look up gone.test: there is no such host"]);
+        });
+    });
+}
+
+/// The README, as it was when this was built.
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn the_readmes_examples_with_registries_print_what_it_says() {
+    alone(|| {
+        on_loopback(|| {
+            let registry = Registry::plain(5000);
+            let file = path("htpasswd");
+            tool("htpasswd", &["-Bbc", &file, "me", "secret"]);
+            let _other = Registry::start(5001, Setting { htpasswd: Some(&file), ..Setting::default() });
+            let layout = Layout::new("alpine").layer(|root| {
+                let from = format!("{}/.", fixture("busybox").display());
+                tool("cp", &["-a", &from, root.to_str().expect("UTF-8")]);
+            });
+            registry.fill(&format!("oci:{}:test", layout.text()), "library/alpine");
+            let mirror =
+                registries(r#"{"registries": {"docker.io": {"mirrors": ["http://127.0.0.1:5000"]}}}"#);
+            let (_, section) = README.split_once("## Registries").expect("a section");
+            let (_, examples) = section.split_once("```sh\n").expect("a block of examples");
+            let (examples, _) = examples.split_once("```").expect("its end");
+            let folder = servin_program().parent().expect("a folder").to_owned();
+            let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+            for line in examples.lines() {
+                let (command, expected) = line.split_once("    # ").expect("a command and what it prints");
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", command]).env("PATH", &path).env("SERVIN_REGISTRIES", &mirror);
+                let finished = start(shell).finish();
+                assert_eq!(finished.out.trim_end(), expected, "{command}\n{}", finished.err);
+            }
+            // What was pulled runs when there is no registry any more, but not when it has to be looked at again.
+            drop(registry);
+            let variables = [("SERVIN_REGISTRIES", &*mirror)];
+            servin_with(&variables, &["run", "--rm", "alpine", "true"]).succeeds();
+            servin_with(&variables, &["run", "--rm", "--pull=newer", "alpine", "true"]).succeeds();
+            servin_with(&variables, &["run", "--rm", "--pull=always", "alpine", "true"])
+                .fails(&["pull alpine"]);
         });
     });
 }

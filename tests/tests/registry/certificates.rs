@@ -1,7 +1,7 @@
 //! Authorities and the certificates that they sign, made by OpenSSL.
 
-use servin_tests::registry::tool;
 use servin_tests::scratch;
+use servin_tests::tool;
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
