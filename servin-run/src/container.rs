@@ -13,6 +13,8 @@ pub mod removal;
 pub mod resctrl;
 pub mod start;
 pub mod time;
+pub mod view;
+pub mod volume;
 
 /// What a container is when nobody knows it, in the words that engines look for.
 pub fn does_not_exist(id: &str) -> crate::error::Error {

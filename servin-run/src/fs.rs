@@ -4,6 +4,7 @@ pub mod copy;
 pub mod descriptors;
 pub mod mountinfo;
 pub mod resolve;
+pub mod tree;
 pub mod whole;
 
 use alloc::format;

@@ -104,16 +104,17 @@ fn text(command: &Command, more: &[Group], detail: Detail) -> String {
             text.push_str(&format!("\n{}:\n", output::heading(heading)));
             flags.iter().for_each(|flag| describe(&mut text, &left(flag), flag.help));
         } else if let Detail::Short = detail {
-            names = true;
             let listed: Vec<String> = flags.iter().map(|flag| format!("--{}", flag.name)).collect();
-            text.push('\n');
+            if !core::mem::replace(&mut names, true) {
+                text.push('\n');
+            }
             list(&mut text, heading, &listed.join(", "));
         }
     }
     if names {
         let name = command.name.strip_prefix("servin ").unwrap_or(command.name);
         text.push_str(&format!(
-            "\n`servin help {name} all` says what each does, `servin help {name} GROUP` those of one group."
+            "\n`servin help {name} all` says what each does, or one GROUP instead of all."
         ));
     }
     text.truncate(text.trim_end().len());
@@ -169,7 +170,8 @@ pub fn group(name: &str) -> String {
 }
 
 fn short(text: &mut String, name: &str, about: &str) {
-    text.push_str(&format!("  {name:<12} {}\n", about.trim_end_matches('.')));
+    text.push_str(&format!("  {name:<12} "));
+    wrap(text, about.trim_end_matches('.'), 15, 15);
 }
 
 /// A line of two columns, the second wrapped.

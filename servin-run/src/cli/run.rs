@@ -3,6 +3,7 @@
 
 mod flags;
 mod lifetime;
+mod mounts;
 mod rootfs;
 
 pub use flags::add_variables;
@@ -12,7 +13,6 @@ use alloc::vec::Vec;
 
 use rustix::fs::{AtFlags, CWD, statat};
 
-use self::flags::Networking;
 use super::arguments::{Command, Given};
 use super::{Invocation, limits, network_flags, oci, output, places};
 use crate::container::directory::write_whole;
@@ -21,8 +21,9 @@ use crate::container::placement::Manager;
 use crate::container::time;
 use crate::error::{Error, Result, Step};
 use crate::launch::sealed::Company;
-use crate::network::{names, ports};
+use crate::network::{self, names, ports};
 use crate::plan::Plan;
+use crate::plan::defaults::{self, Space};
 use crate::spec;
 use crate::supervise::client::{self, Attach, Left};
 use crate::supervise::supervisor;
@@ -103,10 +104,15 @@ fn keep(
     if let Some(owner) = &mut wish.container {
         *owner = store.find(owner).map_err(|error| error.within("--network container"))?.record.id;
     }
-    let mounts = names::mounts(&store.places.network(None), &id, &wish);
-    let networking = Networking { wish, mounts };
-    let config = flags::config(invocation, given, &id, files, &networking)?;
-    record.network = networking.wish;
+    let (layers, volumes) = (files.users.clone(), files.image.volumes.clone());
+    let mut request = flags::request(invocation, given, &store, &id, files)?;
+    request.mounts.extend(names::mounts(&store.places.network(None), &id, &wish));
+    if wish.mode == network::Mode::Host {
+        request.spaces.network = Space::Host;
+    }
+    record.network = wish;
+    let mounted = mounts::prepare(given, &store, &layers, volumes, &mut request, &mut record)?;
+    let config = defaults::config(request)?;
     record.command = config.process.as_ref().map(|process| process.args.clone()).unwrap_or_default();
     // Whatever is wrong with it is found out before anything is kept.
     let plan: Plan = crate::plan::plan(&config, "/", oci::host(false))?;
@@ -126,6 +132,9 @@ fn keep(
                 let _ = store.remove_locked(&entry);
             },
         )?;
+    }
+    if let Some(mounted) = mounted {
+        mounted.keep();
     }
     Ok(Some((store, entry)))
 }

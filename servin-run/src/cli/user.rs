@@ -27,7 +27,7 @@ pub fn resolve(layers: &[String], wanted: &str) -> Result<Resolved> {
     }
     let passwd = read_file(layers, "/etc/passwd")?;
     let groups = read_file(layers, "/etc/group")?;
-    let number = number(user)?;
+    let number = number(user).map_err(|error| error.within(format_args!("--user {wanted}")))?;
     let entry = passwd.lines().find(|line| match number {
         Some(uid) => id(line, 2) == Some(uid),
         None => field(line, 0) == user,
@@ -36,7 +36,9 @@ pub fn resolve(layers: &[String], wanted: &str) -> Result<Resolved> {
     let uid =
         uid.ok_or_else(|| Error::new(format_args!("--user {wanted}: the container has no user {user}")))?;
     let gid = match (group, entry) {
-        (Some(group), _) => group_id(wanted, group, &groups)?,
+        (Some(group), _) => {
+            group_id(group, &groups).map_err(|error| error.within(format_args!("--user {wanted}")))?
+        }
         (None, None) => 0,
         (None, Some(line)) => id(line, 3).ok_or_else(|| {
             Error::new(format_args!("--user {wanted}: the container's passwd gives it no group"))
@@ -52,14 +54,20 @@ pub fn resolve(layers: &[String], wanted: &str) -> Result<Resolved> {
     Ok(Resolved { user: spec::User { uid, gid, umask: None, additional_gids }, home: home.into() })
 }
 
-fn group_id(wanted: &str, group: &str, groups: &str) -> Result<u32> {
+/// Reads a group by name or number, with the file of the layers; `flag` is what it was given for.
+pub fn group(layers: &[String], flag: &str, wanted: &str) -> Result<u32> {
+    let groups = read_file(layers, "/etc/group")?;
+    group_id(wanted, &groups).map_err(|error| error.within(format_args!("--{flag} {wanted}")))
+}
+
+fn group_id(group: &str, groups: &str) -> Result<u32> {
     if let Some(gid) = number(group)? {
         return Ok(gid);
     }
     let entry = groups.lines().find(|line| field(line, 0) == group);
     entry
         .and_then(|line| id(line, 2))
-        .ok_or_else(|| Error::new(format_args!("--user {wanted}: the container has no group {group}")))
+        .ok_or_else(|| Error::new(format_args!("the container has no group {group}")))
 }
 
 /// A number that is no id must not be taken for a name, nor wrap around to root (CVE-2024-40635).
@@ -69,7 +77,7 @@ fn number(text: &str) -> Result<Option<u32>> {
     }
     match text.parse::<u32>() {
         Ok(id) if id < u32::MAX => Ok(Some(id)),
-        _ => Err(Error::new(format_args!("--user {text}: ids go from 0 to 4294967294"))),
+        _ => Err(Error::new("ids go from 0 to 4294967294")),
     }
 }
 

@@ -19,6 +19,7 @@ pub use record::{HealthCheck, HealthResult, HealthState, Life, LogSettings, Phas
 
 use super::directory::{Directory, Lock, MOVES_ROOT, Root};
 use super::record::Container;
+use super::volume::Volumes;
 use super::{removal, time};
 use crate::error::{Error, Result, Step};
 use crate::image::copy::{make_directory, open_at};
@@ -303,7 +304,29 @@ impl Store {
         if self.owner(&entry.record.name)?.as_ref() == Some(&entry.record.id) {
             self.release(&entry.record.name);
         }
-        entry.directory.remove()
+        entry.directory.remove()?;
+        match entry.record.remove {
+            true => self.release_volumes(&entry.record),
+            false => Ok(()),
+        }
+    }
+
+    /// Removes the nameless volumes of a container that was removed, unless another one has them too.
+    pub fn release_volumes(&self, record: &Record) -> Result<()> {
+        let nameless: Vec<&str> = record
+            .mounts
+            .iter()
+            .filter(|point| point.anonymous)
+            .filter_map(|point| point.name.as_deref())
+            .collect();
+        if nameless.is_empty() {
+            return Ok(());
+        }
+        let (volumes, others) = (Volumes::open(&self.places.home)?, self.all()?);
+        nameless
+            .iter()
+            .filter(|name| !others.iter().any(|other| other.record.has_volume(name)))
+            .try_for_each(|name| volumes.remove(name))
     }
 
     /// Where what runs is.

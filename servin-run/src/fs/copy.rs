@@ -55,26 +55,33 @@ pub fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
 /// attributes too. Links are copied as links and nothing is followed. Sockets are left out: there is nobody
 /// behind a copy.
 pub fn copy_tree(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
-    // One directory after the other, without recursion: a hostile tree may be as deep as it likes.
-    let duplicate = |directory: &OwnedFd| {
+    // One directory inside the other without recursion, and open only those above: a hostile tree may be as wide
+    // as it likes.
+    let open = |directory: &OwnedFd| {
         openat(directory, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .step(|| "open a directory to copy")
     };
-    let mut ahead: Vec<(OwnedFd, OwnedFd)> = vec![(duplicate(from)?, duplicate(to)?)];
-    while let Some((from, to)) = ahead.pop() {
-        for entry in Dir::read_from(&from).step(|| "list a directory to copy")? {
-            let entry = entry.step(|| "list a directory to copy")?;
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            let copied = copy_entry(&from, name, &to, name);
-            ahead.extend(
-                copied.map_err(|errno| Error::os(format_args!("copy {}", name.to_string_lossy()), errno))?,
-            );
+    let list = |directory: &OwnedFd| Dir::read_from(directory).step(|| "list a directory to copy");
+    let (from, to) = (open(from)?, open(to)?);
+    let mut inside = vec![(list(&from)?, from, to)];
+    while let Some((entries, from, to)) = inside.last_mut() {
+        let Some(entry) = entries.next() else {
+            let stat = fstat(&*from).step(|| "look at a directory to copy")?;
+            copy_metadata(from, to, &stat).step(|| "copy a directory's attributes")?;
+            inside.pop();
+            continue;
+        };
+        let entry = entry.step(|| "list a directory to copy")?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
         }
-        let stat = fstat(&from).step(|| "look at a directory to copy")?;
-        copy_metadata(&from, &to, &stat).step(|| "copy a directory's attributes")?;
+        let copied = copy_entry(from, name, to, name);
+        let copied =
+            copied.map_err(|errno| Error::os(format_args!("copy {}", name.to_string_lossy()), errno))?;
+        if let Some((from, to)) = copied {
+            inside.push((list(&from)?, from, to));
+        }
     }
     Ok(())
 }

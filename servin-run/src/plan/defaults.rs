@@ -1,15 +1,23 @@
 //! The configuration of a person's container: Docker's defaults, and what `servin run` was asked for. Pure.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::capabilities::CapabilitySet;
+use super::mounts::clean;
 use super::{ANNOTATION_CWD, ANNOTATION_INIT, ANNOTATION_SECCOMP};
-use crate::error::{Error, Result};
-use crate::spec::{self, NamespaceKind};
+use crate::error::Result;
+use crate::spec;
+
+mod namespaces;
+mod privileges;
+mod tables;
+
+pub use namespaces::{Space, Spaces};
+pub use privileges::{Filtering, Hidden};
+use tables::{MOUNTS, TTY};
 
 /// What a person asks for.
 #[derive(Debug, Clone, Default)]
@@ -46,24 +54,34 @@ pub struct Request {
     pub no_new_privileges: bool,
     /// The AppArmor profile.
     pub apparmor: Option<String>,
+    /// The SELinux labels of its processes and of its mounts.
+    pub labels: Option<[String; 2]>,
+    /// It may do all that root on the host may.
+    pub privileged: bool,
+    /// What it does not see of the host's kernel.
+    pub hidden: Hidden,
+    /// Whose namespaces it has.
+    pub spaces: Spaces,
+    /// The size of /dev/shm in bytes.
+    pub shm_size: Option<u64>,
+    /// Limits of its processes.
+    pub rlimits: Vec<spec::Rlimit>,
+    /// Kernel parameters.
+    pub sysctl: Vec<(String, String)>,
+    /// Device nodes; the rules that allow them are among the resources.
+    pub devices: Vec<spec::Device>,
+    /// How early its processes are killed for want of memory.
+    pub oom_score_adj: Option<i32>,
+    /// NIS domain name.
+    pub domainname: Option<String>,
+    /// What engines and people note in the configuration.
+    pub annotations: Vec<(String, String)>,
     /// Maps of user and group ids: without privileges there is a user namespace.
     pub id_maps: Option<[Vec<spec::IdMapping>; 2]>,
     /// servin-init is PID 1.
     pub init: bool,
     /// With a terminal.
     pub terminal: bool,
-}
-
-/// Which system calls a container's processes may make.
-#[derive(Debug, Clone, Default)]
-pub enum Filtering {
-    /// What the container tools allow by default.
-    #[default]
-    Default,
-    /// All.
-    Unconfined,
-    /// As a profile says.
-    Profile(Box<spec::Seccomp>),
 }
 
 /// The upper and the working directory of an overlay.
@@ -79,73 +97,18 @@ pub struct Layer {
     pub work: String,
 }
 
-/// Docker's fourteen.
-const CAPABILITIES: &[&str] = &[
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FSETID",
-    "FOWNER",
-    "MKNOD",
-    "NET_RAW",
-    "SETGID",
-    "SETUID",
-    "SETFCAP",
-    "SETPCAP",
-    "NET_BIND_SERVICE",
-    "SYS_CHROOT",
-    "KILL",
-    "AUDIT_WRITE",
-];
-
-/// The group of terminals in Debian and most others, as in the mount of devpts below.
-const TTY: u32 = 5;
-
-/// Docker's default mounts: type, destination, options.
-const MOUNTS: &[(&str, &str, &[&str])] = &[
-    ("proc", "/proc", &["nosuid", "noexec", "nodev"]),
-    ("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-    ("devpts", "/dev/pts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-    ("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
-    ("cgroup", "/sys/fs/cgroup", &["ro", "nosuid", "noexec", "nodev"]),
-    ("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
-    ("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
-];
-
-const MASKED: &[&str] = &[
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-
-const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-const NAMESPACES: &[NamespaceKind] = &[
-    NamespaceKind::Pid,
-    NamespaceKind::Mount,
-    NamespaceKind::Network,
-    NamespaceKind::Ipc,
-    NamespaceKind::Uts,
-    NamespaceKind::Cgroup,
-];
-
 /// The configuration for `request`.
-pub fn config(request: Request) -> Result<spec::Config> {
-    let mut annotations = vec![(ANNOTATION_CWD.to_string(), "create".to_string())];
-    if request.init {
+pub fn config(mut request: Request) -> Result<spec::Config> {
+    let mut annotations = request.annotations;
+    annotations.push((ANNOTATION_CWD.to_string(), "create".to_string()));
+    // Among other people's processes it could not be PID 1.
+    if request.init && request.spaces.pid == Space::New {
         annotations.push((ANNOTATION_INIT.to_string(), "true".to_string()));
     }
     let seccomp = match request.seccomp {
         Filtering::Unconfined => None,
         Filtering::Profile(profile) => Some(*profile),
+        Filtering::Default if request.privileged => None,
         Filtering::Default => {
             annotations.push((ANNOTATION_SECCOMP.to_string(), "default".to_string()));
             None
@@ -154,7 +117,30 @@ pub fn config(request: Request) -> Result<spec::Config> {
     let mut mounts = Vec::new();
     let rootless = request.id_maps.is_some();
     mounts.extend(request.layer.as_ref().map(|layer| overlay(&request.rootfs, layer, rootless)));
-    mounts.extend(MOUNTS.iter().map(|(kind, destination, options)| mount(kind, destination, options)));
+    let named = |destination: &str| request.mounts.iter().any(|own| clean(&own.destination) == destination);
+    for (kind, destination, options) in MOUNTS {
+        let mut mount = mount(kind, destination, options);
+        match *destination {
+            // What a person mounts there takes its place.
+            _ if named(destination) => continue,
+            "/sys" | "/sys/fs/cgroup" if request.privileged => mount.options.retain(|option| option != "ro"),
+            "/dev/shm" => match request.spaces.ipc {
+                Space::Nobody => continue,
+                Space::Host => mount = bind("/dev/shm", "/dev/shm", &["nosuid", "noexec", "nodev"]),
+                _ => {
+                    let size = request.shm_size.map(|size| format!("size={size}"));
+                    mount
+                        .options
+                        .iter_mut()
+                        .filter(|option| option.starts_with("size="))
+                        .zip(size)
+                        .for_each(|(option, size)| *option = size);
+                }
+            },
+            _ => {}
+        }
+        mounts.push(mount);
+    }
     let [uid_mappings, gid_mappings] = request.id_maps.unwrap_or_default();
     if rootless
         && !gid_mappings.iter().any(|map| (map.container_id..).take(map.size as usize).any(|gid| gid == TTY))
@@ -163,7 +149,11 @@ pub fn config(request: Request) -> Result<spec::Config> {
         mounts.iter_mut().for_each(|mount| mount.options.retain(|option| option != "gid=5"));
     }
     mounts.extend(request.mounts);
-    let mut capabilities = capabilities(&request.cap_add, &request.cap_drop)?;
+    if request.privileged {
+        request.cap_add.push("ALL".into());
+        request.hidden.nothing = true;
+    }
+    let mut capabilities = privileges::capabilities(&request.cap_add, &request.cap_drop)?;
     // Where no rule about devices holds, who can make device nodes can read the host's disks.
     let named =
         |name: &String| ["MKNOD", "CAP_MKNOD", "ALL"].iter().any(|known| name.eq_ignore_ascii_case(known));
@@ -173,7 +163,9 @@ pub fn config(request: Request) -> Result<spec::Config> {
     let names: Vec<String> = capabilities.names().map(|name| format!("CAP_{name}")).collect();
     // As in Docker: a program of another user than root gets them by a file's capabilities alone.
     let held = if request.user.uid == 0 { names.clone() } else { Vec::new() };
-    let strings = |paths: &[&str]| paths.iter().map(ToString::to_string).collect();
+    let [masked_paths, readonly_paths] = request.hidden.paths();
+    let [process_label, mount_label] = request.labels.map_or([None, None], |labels| labels.map(Some));
+    let own_names = request.spaces.uts == Space::New;
     Ok(spec::Config {
         oci_version: spec::VERSION.into(),
         process: Some(spec::Process {
@@ -190,24 +182,27 @@ pub fn config(request: Request) -> Result<spec::Config> {
             }),
             no_new_privileges: request.no_new_privileges.then_some(true),
             apparmor_profile: request.apparmor,
+            selinux_label: process_label,
+            rlimits: request.rlimits,
+            oom_score_adj: request.oom_score_adj,
             ..spec::Process::default()
         }),
         root: Some(spec::Root { path: request.rootfs, readonly: Some(request.read_only) }),
-        hostname: Some(request.hostname),
+        hostname: own_names.then_some(request.hostname),
+        domainname: request.domainname.filter(|_| own_names),
         mounts,
         annotations,
         linux: Some(spec::Linux {
-            namespaces: NAMESPACES
-                .iter()
-                .chain(rootless.then_some(&NamespaceKind::User))
-                .map(|kind| spec::Namespace { kind: *kind, path: None })
-                .collect(),
+            namespaces: request.spaces.namespaces(rootless),
             uid_mappings,
             gid_mappings,
             resources: Some(request.resources),
             cgroups_path: request.cgroups_path,
-            masked_paths: strings(MASKED),
-            readonly_paths: strings(READ_ONLY),
+            masked_paths,
+            readonly_paths,
+            mount_label,
+            sysctl: request.sysctl,
+            devices: request.devices,
             seccomp,
             ..spec::Linux::default()
         }),
@@ -224,6 +219,14 @@ pub fn mount(kind: &str, destination: &str, options: &[&str]) -> spec::Mount {
         options: options.iter().map(ToString::to_string).collect(),
         ..spec::Mount::default()
     }
+}
+
+/// A bind of a place of the host, with what is mounted below it.
+pub fn bind(source: &str, destination: &str, options: &[&str]) -> spec::Mount {
+    let mut mount = mount("bind", destination, &["rbind"]);
+    mount.source = Some(source.into());
+    mount.options.extend(options.iter().map(ToString::to_string));
+    mount
 }
 
 fn overlay(rootfs: &str, layer: &Layer, rootless: bool) -> spec::Mount {
@@ -245,90 +248,5 @@ fn overlay(rootfs: &str, layer: &Layer, rootless: bool) -> spec::Mount {
     spec::Mount { options, ..mount("overlay", "/", &[]) }
 }
 
-/// Docker's set, changed by names with or without `CAP_`, in any case, or `ALL`.
-fn capabilities(add: &[String], drop: &[String]) -> Result<CapabilitySet> {
-    let all = |names: &[String]| names.iter().any(|name| name.eq_ignore_ascii_case("ALL"));
-    let set = |flag: &str, names: &[String]| {
-        names.iter().filter(|name| !name.eq_ignore_ascii_case("ALL")).try_fold(
-            CapabilitySet(0),
-            |mut set, name| {
-                let upper = name.to_ascii_uppercase();
-                let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
-                set |= CapabilitySet::by_name(bare)
-                    .ok_or_else(|| Error::new(format_args!("{flag} {name}: there is no such capability")))?;
-                Ok::<_, Error>(set)
-            },
-        )
-    };
-    let (added, dropped) = (set("--cap-add", add)?, set("--cap-drop", drop)?);
-    let default =
-        CAPABILITIES.iter().filter_map(|name| CapabilitySet::by_name(name)).fold(0, |all, one| all | one.0);
-    Ok(match (all(add), all(drop)) {
-        (true, _) => CapabilitySet(CapabilitySet::ALL.0 & !dropped.0),
-        (false, true) => added,
-        (false, false) => CapabilitySet((default | added.0) & !dropped.0),
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::{Host, plan};
-
-    fn request() -> Request {
-        Request {
-            rootfs: "/r".into(),
-            args: vec!["sh".into()],
-            cwd: "/".into(),
-            hostname: "h".into(),
-            resources: spec::Resources {
-                devices: vec![spec::DeviceRule::default()],
-                ..spec::Resources::default()
-            },
-            ..Request::default()
-        }
-    }
-
-    #[test]
-    fn device_nodes_are_made_only_under_rules_about_devices() {
-        let makes_nodes = |request: Request| {
-            let process = config(request).expect("a configuration").process.expect("a process");
-            process.capabilities.expect("capabilities").bounding.iter().any(|name| name == "CAP_MKNOD")
-        };
-        let without = || Request { resources: spec::Resources::default(), ..request() };
-        assert!(makes_nodes(request()));
-        assert!(!makes_nodes(without()));
-        assert!(makes_nodes(Request { cap_add: vec!["mknod".into()], ..without() }));
-        assert!(makes_nodes(Request { id_maps: Some(Default::default()), ..without() }));
-    }
-
-    #[test]
-    fn the_defaults_can_be_planned() {
-        let planned =
-            plan(&config(request()).expect("a configuration"), "/", Host::default()).expect("planned");
-        assert_eq!(planned.process.capabilities.bounding.numbers().count(), 14);
-        assert_eq!(planned.process.capabilities.inheritable.0, 0);
-        assert!(!planned.init);
-    }
-
-    #[test]
-    fn a_layer_is_the_first_mount() {
-        let layer = Layer { upper: "/u".into(), work: "/w".into(), ..Layer::default() };
-        let config = config(Request { layer: Some(layer), rootfs: "/a:b".into(), ..request() })
-            .expect("a configuration");
-        assert_eq!(config.mounts[0].destination, "/");
-        assert_eq!(config.mounts[0].options[0], "lowerdir=/a\\:b");
-    }
-
-    #[test]
-    fn capabilities_are_added_and_dropped_as_in_docker() {
-        let set = |add: &[&str], drop: &[&str]| {
-            let strings = |names: &[&str]| names.iter().map(|n| (*n).into()).collect::<Vec<_>>();
-            capabilities(&strings(add), &strings(drop)).map(|set| set.names().collect::<Vec<_>>())
-        };
-        assert_eq!(set(&["net_bind_service"], &["ALL"]).expect("a set"), ["NET_BIND_SERVICE"]);
-        assert_eq!(set(&["ALL"], &["CAP_SYS_ADMIN"]).expect("a set").len(), 40);
-        assert!(!set(&[], &["CHOWN"]).expect("a set").contains(&"CHOWN"));
-        assert!(set(&["SYS_FOO"], &[]).is_err());
-    }
-}
+mod tests;

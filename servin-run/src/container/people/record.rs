@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Directory, RECORD};
+use crate::container::volume::MountPoint;
 use crate::error::Result;
 use crate::network::{Attached, Wish};
 use crate::spec;
@@ -52,6 +53,8 @@ object! {
         "network" => network: Wish,
         /// What it got of them, while it runs.
         "attached" => attached: Option<Attached>,
+        /// What was mounted for it, beside the usual.
+        "mounts" => mounts: Vec<MountPoint>,
         /// What has become of it.
         "state" => state: Life,
     }
@@ -140,6 +143,13 @@ word_enum! {
         "restarting" => Restarting,
         /// It has ended.
         "exited" => Exited,
+    }
+}
+
+impl Record {
+    /// Whether a volume is mounted into it.
+    pub fn has_volume(&self, name: &str) -> bool {
+        self.mounts.iter().any(|point| point.name.as_deref() == Some(name))
     }
 }
 

@@ -1,0 +1,214 @@
+//! What a container wants mounted, made ready: volumes made and filled, and the mounts of its configuration.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, stat};
+
+use super::{Volumes, anonymous_name};
+use crate::container::directory::Lock;
+use crate::error::{Error, Result, Step};
+use crate::fs::tree;
+use crate::image::copy::{DIRECTORY, open_at};
+use crate::order;
+use crate::plan::mounts::{clean, propagation};
+use crate::spec::{self, json::object};
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A place of the host.
+    Bind(String),
+    /// A volume of that name.
+    Volume(String),
+    /// A new volume without a name, which goes with the container.
+    Anonymous,
+    /// Memory.
+    Tmpfs,
+}
+
+/// One mount that a person asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The flag as it was typed, for errors.
+    pub flag: String,
+    /// What.
+    pub kind: Kind,
+    /// Where in the container.
+    pub destination: String,
+    /// The words of mount(8).
+    pub options: Vec<String>,
+    /// Only the directory itself, not what is mounted below it.
+    pub alone: bool,
+    /// A new volume gets what the image has there.
+    pub copy: bool,
+    /// The files are given to the container's user.
+    pub give: bool,
+    /// Labels of a volume that is made.
+    pub labels: Vec<(String, String)>,
+    /// Its options.
+    pub volume_options: Vec<(String, String)>,
+}
+
+object! {
+    /// A mount as `inspect` shows it, with Docker's names.
+    pub struct MountPoint {
+        /// `bind`, `volume` or `tmpfs`.
+        "Type" => kind: String,
+        /// The volume's.
+        "Name" => name: Option<String>,
+        /// The place on the host.
+        "Source" => source: Option<String>,
+        /// The place in the container.
+        "Destination" => destination: String,
+        /// `local` for a volume.
+        "Driver" => driver: Option<String>,
+        /// The options.
+        "Mode" => mode: String,
+        /// It can be written to.
+        "RW" => writable: bool,
+        /// What becomes of mounts made below it.
+        "Propagation" => propagation: String,
+        /// The volume goes with the container.
+        "Anonymous" => anonymous: bool,
+    }
+}
+
+/// Mounts that are ready. New volumes are removed again when this is dropped without [`Mounted::keep`].
+pub struct Mounted {
+    /// For the configuration.
+    pub mounts: Vec<spec::Mount>,
+    /// For the record.
+    pub points: Vec<MountPoint>,
+    /// Until the record is written, nobody removes a volume that the container is to have. Without volumes there is
+    /// no place for them either.
+    volumes: Option<(Volumes, Lock)>,
+    new: Vec<String>,
+}
+
+impl Mounted {
+    /// The record knows them now.
+    pub fn keep(mut self) {
+        self.new.clear();
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Some((volumes, _)) = &self.volumes {
+            for name in &self.new {
+                let _ = volumes.remove(name);
+            }
+        }
+    }
+}
+
+/// Makes everything ready that a container wants, volumes below `home`. `image` opens its root file system as it is
+/// before anything is mounted, `owner` is the container's user.
+pub fn prepare(
+    home: &str,
+    mut wanted: Vec<Wanted>,
+    image: &dyn Fn() -> Result<OwnedFd>,
+    owner: (u32, u32),
+) -> Result<Mounted> {
+    for (index, one) in wanted.iter().enumerate() {
+        if wanted[..index].iter().any(|other| clean(&other.destination) == clean(&one.destination)) {
+            return Err(Error::new(format_args!("{}: something is mounted there already", one.flag)));
+        }
+    }
+    // What is mounted inside another mount comes after it.
+    let place = |one: &Wanted| (clean(&one.destination).matches('/').count(), clean(&one.destination));
+    order::sort_by_key(&mut wanted, place);
+    let mut mounted = Mounted { mounts: Vec::new(), points: Vec::new(), volumes: None, new: Vec::new() };
+    if wanted.iter().any(|one| matches!(one.kind, Kind::Volume(_) | Kind::Anonymous)) {
+        let volumes = Volumes::open(home)?;
+        let lock = volumes.lock()?;
+        mounted.volumes = Some((volumes, lock));
+    }
+    for one in &wanted {
+        let named = |error: Error| error.within(&one.flag);
+        let mount = match &one.kind {
+            Kind::Tmpfs => spec::Mount { options: one.options.clone(), ..mount("tmpfs", "tmpfs", one) },
+            Kind::Bind(source) => {
+                stat(source.as_str()).step(|| format!("look at {source}")).map_err(named)?;
+                let mut mount = mount("bind", source, one);
+                mount.options.push(if one.alone { "bind" } else { "rbind" }.into());
+                mount.options.extend(one.options.iter().cloned());
+                mount
+            }
+            Kind::Volume(name) => mounted.volume(name, false, one, image).map_err(named)?,
+            Kind::Anonymous => mounted.volume(&anonymous_name()?, true, one, image).map_err(named)?,
+        };
+        if one.give && one.kind != Kind::Tmpfs {
+            let source = mount.source.as_deref().unwrap_or_default();
+            let step = || format!("give {source} to the container's user");
+            let given =
+                open_at(CWD, source, DIRECTORY).and_then(|directory| tree::give(directory, owner.0, owner.1));
+            given.step(step).map_err(named)?;
+        }
+        mounted.points.push(point(one, &mount, &mounted.new));
+        mounted.mounts.push(mount);
+    }
+    Ok(mounted)
+}
+
+impl Mounted {
+    fn volume(
+        &mut self,
+        name: &str,
+        anonymous: bool,
+        one: &Wanted,
+        image: &dyn Fn() -> Result<OwnedFd>,
+    ) -> Result<spec::Mount> {
+        let Some((volumes, _)) = &self.volumes else {
+            return Err(Error::new("a bug in servin: the place of the volumes was not opened"));
+        };
+        let (volume, new) = volumes.create(name, &one.labels, &one.volume_options, anonymous)?;
+        if new {
+            self.new.push(name.to_string());
+        }
+        if one.copy && volume.options.is_empty() {
+            volumes.fill(name, &image()?, &one.destination)?;
+        }
+        Ok(volume.mount(&one.destination, &one.options))
+    }
+}
+
+fn mount(kind: &str, source: &str, one: &Wanted) -> spec::Mount {
+    spec::Mount {
+        destination: one.destination.clone(),
+        kind: Some(kind.into()),
+        source: Some(source.into()),
+        ..spec::Mount::default()
+    }
+}
+
+fn point(one: &Wanted, mount: &spec::Mount, new: &[String]) -> MountPoint {
+    let (kind, name) = match &one.kind {
+        Kind::Bind(_) => ("bind", None),
+        Kind::Tmpfs => ("tmpfs", None),
+        Kind::Volume(name) => ("volume", Some(name.clone())),
+        Kind::Anonymous => ("volume", new.last().cloned()),
+    };
+    // What is so anyway is not worth a word.
+    let mode: Vec<&str> = one
+        .options
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !matches!(*word, "rprivate" | "private"))
+        .collect();
+    let spread = mount.options.iter().find(|word| propagation(word).is_some());
+    MountPoint {
+        kind: kind.into(),
+        driver: name.is_some().then(|| "local".into()),
+        name,
+        source: mount.source.clone().filter(|_| one.kind != Kind::Tmpfs),
+        destination: one.destination.clone(),
+        mode: mode.join(","),
+        writable: !one.options.iter().any(|word| word == "ro" || word == "rro"),
+        propagation: spread.cloned().unwrap_or_default(),
+        anonymous: one.kind == Kind::Anonymous,
+    }
+}
