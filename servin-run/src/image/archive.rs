@@ -234,7 +234,7 @@ impl Stream for Seekable<'_> {
             self.start += length as usize;
             return Ok(length);
         }
-        self.position += self.start as u64 + length;
+        self.position = self.position.saturating_add(self.start as u64).saturating_add(length);
         (self.start, self.end) = (0, 0);
         // What lies behind the end of the file is found to be missing when it is read.
         Ok(length)

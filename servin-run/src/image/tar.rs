@@ -163,7 +163,7 @@ impl<'a> Archive<'a> {
     }
 
     fn skip(&mut self, length: u64) -> Result<()> {
-        self.position += length;
+        self.position = self.position.saturating_add(length);
         if self.input.skip(length)? < length { Err(cut_off()) } else { Ok(()) }
     }
 
