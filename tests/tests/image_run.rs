@@ -178,3 +178,44 @@ fn a_containers_changes_become_an_image_and_its_files_an_archive() {
         forget_home();
     });
 }
+
+#[test]
+fn where_home_lies_on_an_overlay_containers_get_copies() {
+    alone(|| {
+        let layout = Layout::new("base")
+            .layer(|root| {
+                tool(
+                    "cp",
+                    &["-a", &format!("{}/.", fixture("busybox").display()), root.to_str().expect("UTF-8")],
+                );
+                fs::create_dir_all(root.join("data/deep")).expect("mkdir");
+                fs::write(root.join("data/deep/old"), "old").expect("write");
+                fs::write(root.join("gone"), "x").expect("write");
+            })
+            .layer(|root| {
+                fs::remove_file(root.join("gone")).expect("remove");
+                fs::remove_dir_all(root.join("data")).expect("remove");
+                fs::create_dir_all(root.join("data/deep")).expect("mkdir");
+                fs::write(root.join("data/deep/new"), "new").expect("write");
+            });
+        let place = |name: &str| {
+            let path = scratch(&format!("overlay/{name}"));
+            fs::create_dir_all(&path).expect("mkdir");
+            path.to_str().expect("UTF-8").to_string()
+        };
+        let merged = place("merged");
+        let options =
+            format!("lowerdir={},upperdir={},workdir={}", place("lower"), place("upper"), place("work"));
+        servin_tests::file_system("overlay", "overlay", &merged, &options).expect("mount an overlay");
+        let home = format!("{merged}/home");
+        servin(&["--home", &home, "load", "-i", &layout.text()]).succeeds();
+        let id = servin(&["--home", &home, "images", "-q"]).succeeds().out.trim().to_string();
+        let script =
+            "ls /data/deep; test -e /gone || echo gone; ls -a / | grep -c wh; echo x > /new; cat /new";
+        for _ in 0..2 {
+            let run = servin(&["--home", &home, "run", "--rm", &id, "/bin/sh", "-c", script]).succeeds();
+            assert_eq!(run.out, "new\ngone\n0\nx\n");
+        }
+        servin_tests::unmount(&merged).expect("unmount");
+    });
+}

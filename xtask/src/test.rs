@@ -28,6 +28,9 @@ const SYSTEMD: &str = "systemd";
 /// Test programs of this name or beginning start Debian's registry, which QEMU's machine has no place for.
 const REGISTRIES: &str = "registry";
 
+/// Test programs of this name or beginning make images by tools that QEMU's machine has no place for either.
+const IMAGES: &str = "image";
+
 /// Printed before each test program's own output.
 pub const RUNNING: &str = "xtask: running ";
 
@@ -184,6 +187,7 @@ fn in_qemu(root: &Root, program: &str, filter: &[String], tally: &mut Tally) -> 
         name.starts_with(SYSTEMD) == about_systemd
             && !name.starts_with(ENGINES)
             && !name.starts_with(REGISTRIES)
+            && !name.starts_with(IMAGES)
     })?;
     let arguments = [&["--show-output".to_owned()], filter].concat();
     let failed = qemu::run(root, &programs, &arguments, |line| tally.line(line))?;
