@@ -436,6 +436,25 @@ fn people_choose_the_cgroup_above() {
 }
 
 #[test]
+fn the_kernel_takes_hundreds_of_rules_about_devices() {
+    alone(|| {
+        let mut rules = vec![json!({ "allow": false, "access": "rwm" })];
+        for minor in 0..600 {
+            let kind = if minor % 2 == 0 { "c" } else { "b" };
+            let access = ["r", "rw", "rwm", "m"][minor % 4];
+            rules.push(json!({ "allow": minor % 3 == 0, "type": kind, "major": 300 + minor % 7, "minor": minor, "access": access }));
+        }
+        // Among the first, and not touched by the others.
+        rules.insert(3, json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "r" }));
+        let bundle = shell("mknod /tmp/d c 1 11; head -c 0 < /tmp/d && echo may; mknod /tmp/b b 7 0; cat /tmp/b || echo may not")
+            .writable()
+            .capabilities(&["CAP_MKNOD", "CAP_SYSLOG", "CAP_DAC_OVERRIDE"])
+            .set("/linux/resources/devices", rules);
+        assert_eq!(bundle.run().out, "may\nmay not\n");
+    });
+}
+
+#[test]
 fn rules_about_devices_change_while_it_runs() {
     alone(|| {
         let bundle = shell("mknod /tmp/d c 1 11; sleep 1000")
