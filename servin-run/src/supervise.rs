@@ -3,6 +3,7 @@
 pub mod client;
 pub mod foreground;
 pub mod proxy;
+mod health;
 mod input;
 pub mod log;
 mod network;

@@ -127,7 +127,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         (_, true, _) => Some([nothing, nothing, nothing]),
         (_, false, false) => Some([nothing, stdout(), stderr()]),
     };
-    let options = launch::Options { stdio, orphan: detach, ..oci::options(false) };
+    let options = launch::Options { stdio, orphan: detach, die_with_us: !detach, ..oci::options(false) };
     let running = enter::enter(&container, &request, options)?;
     // Of a program that is left alone, the process that has started it: until it was waited for, it belongs to the
     // container.

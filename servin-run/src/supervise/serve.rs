@@ -12,9 +12,11 @@ use rustix::process::{Pid, WaitOptions, wait};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::foreground::code;
+use super::health::Health;
 use super::input::Input;
 use super::log::Log;
 use super::wire::{self, LONGEST, Wire};
+use crate::container::people::HealthResult;
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::encode_failure;
 use crate::sys::signal::{SignalFd, kill};
@@ -45,6 +47,8 @@ pub const GIVES_INPUT: u8 = 4;
 pub enum Event {
     /// The container has ended, with this code.
     Ended(i32),
+    /// A health check has ended.
+    Checked(HealthResult),
     /// The time is over, or a person has stopped a container that waits for its restart.
     Over,
     /// No client is left, and there is nothing under way: a good moment to become small.
@@ -73,6 +77,8 @@ pub struct Serve {
     pub folder: OwnedFd,
     /// A person has stopped the container.
     pub stopped: bool,
+    /// Whether it is well is found out by this.
+    pub health: Option<Health>,
 }
 
 impl Client {
@@ -174,14 +180,15 @@ impl Serve {
         loop {
             // First, because the signal may have come before somebody listened.
             if let Some(pid) = pid
-                && let Some(code) = self.reap(pid)?
+                && let Some(event) = self.reap(pid)?
             {
-                return Ok(Event::Ended(code));
+                return Ok(event);
             }
             if pid.is_none() && self.stopped {
                 return Ok(Event::Over);
             }
-            let idle = self.clients.is_empty() && self.log.is_at_rest();
+            let busy = self.health.as_ref().is_some_and(Health::is_busy);
+            let idle = !busy && self.clients.is_empty() && self.log.is_at_rest();
             if may_rest
                 && idle
                 && !self.stopped
@@ -189,9 +196,15 @@ impl Serve {
             {
                 return Ok(Event::Alone);
             }
-            let ready = self.wait(milliseconds)?;
+            let check = self.health.as_ref().filter(|_| pid.is_some()).map(Health::due);
+            let ready = self.wait(check.or(milliseconds))?;
             if ready.is_empty() && milliseconds.is_some() {
                 return Ok(Event::Over);
+            }
+            if check.is_some()
+                && let Some(health) = &mut self.health
+            {
+                health.act();
             }
             // Clients last, and from the last to the first: those that are gone are taken out.
             for (what, flags) in ready.into_iter().rev() {
@@ -391,11 +404,19 @@ impl Serve {
 
     /// The exit code of the container's first process, once it has ended. Others that were its own until then are
     /// waited for too.
-    fn reap(&self, pid: Pid) -> Result<Option<i32>> {
+    fn reap(&mut self, pid: Pid) -> Result<Option<Event>> {
         loop {
             match io::retry_on_intr(|| wait(WaitOptions::NOHANG)) {
-                Ok(Some((ended, status))) if ended == pid => return Ok(Some(code(status).unwrap_or(0))),
-                Ok(Some(_)) => {}
+                Ok(Some((ended, status))) => {
+                    let code = code(status).unwrap_or(0);
+                    if ended == pid {
+                        return Ok(Some(Event::Ended(code)));
+                    }
+                    let health = self.health.as_mut();
+                    if let Some(result) = health.and_then(|health| health.ended(ended, code)) {
+                        return Ok(Some(Event::Checked(result)));
+                    }
+                }
                 Ok(None) | Err(Errno::CHILD) => return Ok(None),
                 Err(errno) => return Err(errno).step(|| "wait for the container's process"),
             }

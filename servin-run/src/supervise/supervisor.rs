@@ -14,13 +14,14 @@ use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, chdir, setsid};
+use rustix::process::{Pid, chdir, getpid, set_child_subreaper, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::isatty;
 use rustix::time::{ClockId, clock_gettime};
 
 use core::cell::RefCell;
 
+use super::health::{self, Health};
 use super::input::Input;
 use super::log::{Driver, Log};
 use super::network;
@@ -30,7 +31,7 @@ use super::serve::{Client, Event, Serve, unblock};
 use super::wire::{self, Wire};
 use crate::container::creation::{self, Created};
 use crate::container::directory::Root;
-use crate::container::people::{CONFIG, Entry, Phase, Places, SOCKET, Store};
+use crate::container::people::{CONFIG, Entry, HealthResult, Phase, Places, SOCKET, Store};
 use crate::container::placement::Manager;
 use crate::container::record::Record as Running;
 use crate::container::time;
@@ -79,6 +80,9 @@ pub fn begin(store: &Store, id: &str, means: Means, wants: u8) -> Result<Wire> {
 fn main(places: Places, id: &str, means: Means, mut client: Client) -> i32 {
     // No signal of the caller's terminal reaches it.
     let _ = setsid();
+    // What a health check leaves is waited for by us: as long as it is not, its PID namespace does not end, and not
+    // every host's first process waits for orphans.
+    let _ = set_child_subreaper(Some(getpid()));
     let mut supervisor = match prepare(places, id, means) {
         Ok(supervisor) => supervisor,
         Err(error) => return client.fail(&error),
@@ -140,6 +144,7 @@ fn serve(entry: &Entry, listener: OwnedFd) -> Result<Serve> {
         log: Log::open(&entry.directory, &entry.record.log),
         folder: fcntl_dupfd_cloexec(&entry.directory, 3).step(|| "copy a descriptor")?,
         stopped: false,
+        health: None,
     })
 }
 
@@ -276,7 +281,9 @@ impl Supervisor {
         }
         self.entry.record.attached = attached.into_inner();
         self.proxy = forwarder.into_inner();
+        self.serve.health = self.checks();
         let state = &mut self.entry.record.state;
+        state.health = self.serve.health.as_ref().map(|_| health::starting());
         state.phase = Phase::Running;
         state.pid = Some(running.pid.as_raw_nonzero().get());
         state.started = Some(time::now());
@@ -308,6 +315,7 @@ impl Supervisor {
                     // Whatever cannot be written or removed now, the next command finds and cleans.
                     _ => return 0,
                 },
+                Ok(Event::Checked(result)) => self.note(result),
                 Ok(Event::Alone) => {
                     self.small = true;
                     self.execute_anew();
@@ -318,11 +326,26 @@ impl Supervisor {
         }
     }
 
+    /// The health checks of a container that has just been started.
+    fn checks(&self) -> Option<Health> {
+        let check = self.entry.record.health.clone()?;
+        Health::new(check, &self.store.places, &self.entry.record.id, self.since)
+    }
+
+    /// Notes how a check has ended. If that cannot be written now, the next one is.
+    fn note(&mut self, result: HealthResult) {
+        let Some(health) = &self.serve.health else { return };
+        let _ = self.entry.change(|record| {
+            record.state.health = Some(health.add(record.state.health.take(), result));
+        });
+    }
+
     /// The container has ended: whether it runs again.
     fn ended(&mut self, code: i32) -> Result<bool> {
         self.pid = None;
         self.proxy = None;
         self.serve.drain();
+        self.serve.health = None;
         let mut code = code;
         loop {
             let again = self.write_down(code)?;
@@ -480,5 +503,6 @@ pub fn resume(words: &[&str], means: Means) -> Result<i32> {
         pause: BackOff::of(number(pause)?),
         small: true,
     };
+    supervisor.serve.health = supervisor.checks();
     Ok(supervisor.live())
 }
