@@ -1,16 +1,17 @@
 //! `servin pull` and `servin push` against Debian's registry, which skopeo fills and reads.
 
+#[path = "registry/certificates.rs"]
+mod certificates;
+#[path = "registry/forward.rs"]
+mod forward;
 #[path = "registry/name_server.rs"]
 mod name_server;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 
+use certificates::Authority;
+use forward::Cutter;
 use name_server::NameServer;
 use servin_tests::registry::{Registry, Setting, archive, noise};
 use servin_tests::{
@@ -140,62 +141,6 @@ fn a_blob_that_is_damaged_or_cut_off_is_refused_and_nothing_stays() {
     });
 }
 
-/// Passes connections on to a server and cuts the first ones off after so many bytes, until it is dropped.
-struct Cutter {
-    port: u16,
-    stopped: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Cutter {
-    fn start(port: u16, to: u16, after: usize, times: usize) -> Cutter {
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("listen");
-        let stopped = Arc::new(AtomicBool::new(false));
-        let stop = stopped.clone();
-        let thread = thread::spawn(move || {
-            let mut threads = Vec::new();
-            for (number, client) in listener.incoming().flatten().enumerate() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                let server = TcpStream::connect(("127.0.0.1", to)).expect("connect");
-                let limit = if number < times { after } else { usize::MAX };
-                threads.extend(pass(client, server, limit));
-            }
-            threads.into_iter().for_each(|thread| thread.join().expect("passed on"));
-        });
-        Cutter { port, stopped, thread: Some(thread) }
-    }
-}
-
-impl Drop for Cutter {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
-        self.thread.take().expect("it runs").join().expect("it ended");
-    }
-}
-
-/// Both directions of a connection.
-fn pass(mut client: TcpStream, mut server: TcpStream, limit: usize) -> [JoinHandle<()>; 2] {
-    let (mut up_from, mut up_to) = (client.try_clone().expect("copy"), server.try_clone().expect("copy"));
-    let up = thread::spawn(move || {
-        let _ = std::io::copy(&mut up_from, &mut up_to);
-        let _ = up_to.shutdown(Shutdown::Write);
-    });
-    let down = thread::spawn(move || {
-        let (mut passed, mut buffer) = (0, [0; 16384]);
-        while let Ok(length @ 1..) = server.read(&mut buffer) {
-            passed += length;
-            if client.write_all(&buffer[..length]).is_err() || passed > limit {
-                break;
-            }
-        }
-        let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
-    });
-    [up, down]
-}
-
 #[test]
 fn a_download_that_is_cut_off_again_and_again_comes_to_its_end() {
     alone(|| {
@@ -302,6 +247,32 @@ fn a_registry_is_found_by_its_name_through_udp_and_tcp() {
             whole.succeeds();
             short.succeeds();
             gone.fails(&["look up gone.test: there is no such host"]);
+        });
+    });
+}
+
+#[test]
+fn a_registry_behind_a_proxy_is_trusted_by_an_authority_of_its_own() {
+    alone(|| {
+        on_loopback(|| {
+            let authority = Authority::new("ec:P-256");
+            let certificate = authority.sign("rsa:2048", "DNS:registry.test,DNS:localhost", 0, 1);
+            let setting = Setting { tls: Some((&certificate.0, &certificate.1)), ..Setting::default() };
+            let registry = Registry::start(5443, setting);
+            registry.fill(&image(), "image");
+            let _proxy = Cutter::proxy(3128);
+            let pull = || {
+                // Nobody but the proxy could find this name.
+                let variables = [("https_proxy", "http://localhost:3128"), ("SSL_CERT_DIR", "")];
+                servin_with(&variables, &["pull", "registry.test:5443/image"])
+            };
+            pull().fails(&["an authority that is not trusted here"]);
+            let own = path("docker/certs.d/registry.test:5443/ca.crt");
+            fs::copy(&authority.certificate, own).expect("copy");
+            bind(&path("docker"), "/etc/docker").expect("bind");
+            let trusted = pull();
+            unmount("/etc/docker").expect("unmount");
+            trusted.succeeds();
         });
     });
 }
