@@ -1,7 +1,8 @@
 //! Published ports: who reaches them, from where, and as whom; and that nothing of them stays.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -396,15 +397,85 @@ fn a_web_server_of_busybox_is_fetched_from_through_either() {
             let server = Server { name: "web".into() };
             let fetch = || {
                 let mut connection = TcpStream::connect("127.0.0.1:8080").ok()?;
-                std::io::Write::write_all(&mut connection, b"GET / HTTP/1.0\r\n\r\n").ok()?;
+                connection.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
                 let mut all = String::new();
-                std::io::Read::read_to_string(&mut connection, &mut all).ok()?;
+                connection.read_to_string(&mut all).ok()?;
                 Some(all.split_once("\r\n\r\n")?.1.to_string())
             };
             until("it listens", || fetch().is_some());
             assert!(fetch().is_some_and(|fetched| fetched == page), "{mode}: another page came");
             drop(server);
         }
+        forget_home();
+    });
+}
+
+#[test]
+fn what_goes_through_comes_back_whole_and_each_side_may_end_first() {
+    alone(|| {
+        prepare();
+        for mode in ["auto", "proxy"] {
+            let server = Server::start("echo", &["--publish-mode", mode, "-p", "8080:80"], &["80"]);
+            // More than all buffers on the way hold, so that each side has to wait for the other.
+            let sent: Vec<u8> = (0..8_000_000_u32).flat_map(u32::to_le_bytes).collect();
+            let mut connection = TcpStream::connect("127.0.0.1:8080").expect("connect");
+            let mut writer = connection.try_clone().expect("copy a socket");
+            let received = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    writer.write_all(&sent).expect("send");
+                    // The other direction goes on.
+                    writer.shutdown(Shutdown::Write).expect("end one direction");
+                });
+                let mut received = Vec::new();
+                connection.read_to_end(&mut received).expect("receive");
+                received
+            });
+            let greeting = received.iter().position(|byte| *byte == b'\n').expect("a greeting");
+            assert!(received[greeting + 1..] == sent, "{mode}: {} of {} bytes", received.len(), sent.len());
+            // Many at once, which stay.
+            let many: Vec<TcpStream> = (0..300)
+                .map(|_| {
+                    let mut connection = TcpStream::connect("127.0.0.1:8080").expect("connect");
+                    connection.read_exact(&mut [0; 5]).expect("be greeted");
+                    connection
+                })
+                .collect();
+            assert_answers(&ask(&["tcp", "127.0.0.1:8080"]), "echo ");
+            drop((many, server));
+        }
+        forget_home();
+    });
+}
+
+#[test]
+fn containers_that_are_started_at_once_get_ports_of_their_own() {
+    alone(|| {
+        prepare();
+        let people = People::new();
+        let names: Vec<String> = (0..10).map(|number| format!("web{number}")).collect();
+        let started: Vec<_> = names
+            .iter()
+            .map(|name| {
+                let flags = ["-d", "--rm=false", "--name", name, "-p", "80", "-p", "8000-8020:81"];
+                people.clone().flags(&flags).start(&["/bin/probe", "answer", name, "80", "81"])
+            })
+            .collect();
+        started.into_iter().for_each(|one| drop(one.finish().succeeds()));
+        let servers: Vec<Server> = names.into_iter().map(|name| Server { name }).collect();
+        let mut ports = Vec::new();
+        for server in &servers {
+            for line in server.ports() {
+                let port: u16 = line.rsplit_once(':').expect("a port").1.parse().expect("a number");
+                until("it answers", || ask(&["tcp", &at("127.0.0.1", port)]) != "refused");
+                assert_answers(&ask(&["tcp", &at("127.0.0.1", port)]), &format!("{} ", server.name));
+                ports.push(port);
+            }
+        }
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), 20);
+        drop(servers);
+        assert_eq!(redirections(), [""; 0]);
         forget_home();
     });
 }
