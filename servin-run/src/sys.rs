@@ -12,6 +12,7 @@ pub mod datagram;
 pub mod descriptors;
 pub mod exec;
 pub mod keyring;
+pub mod loop_device;
 pub mod mount;
 pub mod netlink;
 pub mod schedule;

@@ -458,3 +458,32 @@ fn the_hosts_own_programs_become_an_image() {
         forget_home();
     });
 }
+
+#[test]
+fn images_of_file_systems_are_imported_through_a_loop_device() {
+    alone(|| {
+        let root = fixture("busybox");
+        let root = root.to_str().expect("UTF-8");
+        for (kind, program) in [("squashfs", "mksquashfs"), ("erofs", "mkfs.erofs")] {
+            let file = scratch(&format!("root.{kind}"));
+            let file = file.to_str().expect("UTF-8");
+            match kind {
+                "squashfs" => tool(program, &[root, file, "-no-progress", "-quiet"]),
+                _ => tool(program, &[file, root]),
+            };
+            servin(&["import", file, kind]).succeeds();
+            let ours = mounted(&home(), kind);
+            assert_eq!(
+                fs::read(ours.join("bin/busybox")).expect("read"),
+                fs::read(format!("{root}/bin/busybox")).expect("read")
+            );
+            assert!(ours.join("bin/sh").symlink_metadata().expect("stat").is_symlink());
+            unmount(ours.to_str().expect("UTF-8")).expect("unmount");
+            let using = fs::read_dir("/sys/block")
+                .expect("list")
+                .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("loop/backing_file")).ok());
+            assert_eq!(using.filter(|path| path.contains("servin-tests")).count(), 0);
+        }
+        forget_home();
+    });
+}

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
 use rustix::termios::isatty;
 
@@ -19,6 +20,9 @@ use crate::image::import::{self, New};
 use crate::image::source::Read;
 use crate::image::stream::{Borrowed, File};
 use crate::image::unpack::Whiteouts;
+use crate::launch::mount::new_file_system;
+use crate::plan::mounts::Attributes;
+use crate::sys::loop_device;
 
 /// Changes to a configuration.
 pub const CHANGE: Flag =
@@ -30,7 +34,7 @@ pub const MESSAGE: Flag = flag("message", Some('m'), Some("TEXT"), "a remark for
 pub const IMPORT: Command = Command {
     name: "servin image import",
     usage: "[FLAGS] FILE|- [NAME]",
-    about: "Make an image of an archive of a root file system.",
+    about: "Make an image of an archive, a squashfs or an erofs.",
     groups: &[Group("Flags", &[CHANGE, MESSAGE, PLATFORM]), LIMITS],
     last_word: usize::MAX,
 };
@@ -43,6 +47,15 @@ pub fn import(invocation: &Invocation, given: &Given) -> Result<i32> {
     let created = time::now();
     let mut config = import::configuration(&created, platform(given)?);
     change(config.config.get_or_insert_default(), given)?;
+    let history =
+        import::history(&created, "servin import", given.value("message").unwrap_or("Imported from -"));
+    let new = New { config, history, name, limits: limits(given)?, base: None };
+    let within = |error: Error| error.within(if path == "-" { "standard input" } else { path });
+    if let Some(root) = mounted(path).map_err(within)? {
+        let id =
+            import::import_tree(&store(invocation, given)?, &root, Whiteouts::None, new).map_err(within)?;
+        return output::result(id).map(|()| 0);
+    }
     let reader: Box<dyn Read> = match path {
         "-" if isatty(stdin()) => return Err(Error::new("an archive is missing on standard input")),
         "-" => Box::new(Borrowed(stdin())),
@@ -51,12 +64,31 @@ pub fn import(invocation: &Invocation, given: &Given) -> Result<i32> {
             Box::new(File(opened.step(|| alloc::format!("open {path}"))?))
         }
     };
-    let history =
-        import::history(&created, "servin import", given.value("message").unwrap_or("Imported from -"));
-    let new = New { config, history, name, limits: limits(given)?, base: None };
-    let id = import::import(&store(invocation, given)?, reader, new)
-        .map_err(|error| error.within(if path == "-" { "standard input" } else { path }))?;
+    let id = import::import(&store(invocation, given)?, reader, new).map_err(within)?;
     output::result(id).map(|()| 0)
+}
+
+/// Images of file systems, by what is in them at some place.
+const FILE_SYSTEMS: &[(&str, u64, &[u8])] =
+    &[("squashfs", 0, b"hsqs"), ("erofs", 1024, &[0xe2, 0xe1, 0xf5, 0xe0])];
+
+/// The files in the image of a file system, which is mounted read-only and attached nowhere. None for other files.
+fn mounted(path: &str) -> Result<Option<OwnedFd>> {
+    if path == "-" {
+        return Ok(None);
+    }
+    let file = open_at(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC).step(|| "open")?;
+    let mut found = [0; 4];
+    let is = |(_, offset, magic): &&(&str, u64, &[u8])| {
+        rustix::io::pread(&file, &mut found[..], *offset).is_ok() && found[..] == **magic
+    };
+    let Some((kind, ..)) = FILE_SYSTEMS.iter().find(is) else { return Ok(None) };
+    // Held until the file system holds it.
+    let (_device, path) = loop_device::attach(file.as_fd()).map_err(|errno| {
+        Error::os("make a loop device of it", errno)
+            .hint("this takes root, and a kernel with loop devices (CONFIG_BLK_DEV_LOOP)")
+    })?;
+    new_file_system(kind, &path, &["ro".to_string()], Attributes::default()).map(Some)
 }
 
 pub const FROM_HOST: Command = Command {
