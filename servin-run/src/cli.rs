@@ -37,6 +37,7 @@ mod start;
 mod stats;
 mod stop;
 mod suggestion;
+mod system;
 mod update;
 mod user;
 mod version;

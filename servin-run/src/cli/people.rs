@@ -5,7 +5,7 @@ use super::image::{self, export, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{
     Invocation, attach, check, completion, exec, help, inspect, login, logs, manual, network, oci, output,
-    pause, port, ps, pull, push, rm, run, start, stats, stop, update, version, volume, wait,
+    pause, port, ps, pull, push, rm, run, start, stats, stop, system, update, version, volume, wait,
 };
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
@@ -117,6 +117,9 @@ pub static TABLE: &[Section] = &[
         "System",
         &[
             entry(&check::CHECK, &[], check::main),
+            entry(&system::DF, &[], system::df),
+            entry(&system::INFO, &["info"], system::info),
+            entry(&system::PRUNE, &[], system::prune),
             entry(&version::VERSION, &[], version::main),
             entry(&help::HELP, &[], help::main),
             entry(&completion::COMPLETION, &[], completion::main),

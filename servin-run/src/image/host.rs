@@ -19,7 +19,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, OFlags, RenameFlags};
 use rustix::io::{self, Errno};
 
 use self::files::{File, Host, Kind, cut, directory, stamp, status_at};
@@ -163,13 +163,7 @@ fn size_in(folder: BorrowedFd<'_>, tree: &str, path: &str) -> Option<i64> {
 
 /// Builds the tree, unless another process has just done so, and says its name.
 fn build(host: &Host, folder: BorrowedFd<'_>) -> Result<String> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
-    let lock = open_at(folder, LOCK, flags).map_err(|errno| failed("open ", LOCK, errno))?;
-    while let Err(errno) = rustix::fs::flock(&lock, FlockOperation::LockExclusive) {
-        if errno != Errno::INTR {
-            return Err(failed("lock ", LOCK, errno));
-        }
-    }
+    let _lock = lock(folder)?;
     if let Some(name) = current(host, folder) {
         return Ok(name);
     }
@@ -182,6 +176,38 @@ fn build(host: &Host, folder: BorrowedFd<'_>) -> Result<String> {
     }
     write_manifest(folder, &manifest).map_err(|errno| failed("write ", MANIFEST, errno))?;
     Ok(name)
+}
+
+/// Waits until nobody else builds; the descriptor is the lock.
+fn lock(folder: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+    let lock = open_at(folder, LOCK, flags).map_err(|errno| failed("open ", LOCK, errno))?;
+    match io::retry_on_intr(|| rustix::fs::flock(&lock, FlockOperation::LockExclusive)) {
+        Ok(()) => Ok(lock),
+        Err(errno) => Err(failed("lock ", LOCK, errno)),
+    }
+}
+
+/// Removes the trees of former versions of the host's programs but those that `used` says containers are made of.
+pub fn prune(home: &str, used: &dyn Fn(&str) -> bool) -> Result<()> {
+    let base = [home.trim_end_matches('/'), "/rootfs"].concat();
+    let folder = match open_base(&base) {
+        Err(Errno::NOENT) => return Ok(()),
+        folder => folder.map_err(|errno| failed("open ", &base, errno))?,
+    };
+    let _lock = lock(folder.as_fd())?;
+    let newest = current(&Host::new(""), folder.as_fd());
+    let failed = |errno| failed("list ", &base, errno);
+    for entry in Dir::read_from(&folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        // One with a ~ was moved out of the way while it was perhaps in use, by its former name.
+        let former = name.trim_end_matches('~');
+        if former.starts_with("host-") && newest.as_deref() != Some(name) && !used(former) {
+            remove_tree(folder.as_fd(), name).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives the tree its name. A damaged one of that name is moved out of the way, not removed: a container may
