@@ -15,8 +15,8 @@ use forward::Cutter;
 use name_server::NameServer;
 use servin_tests::registry::{Registry, Setting, archive, noise};
 use servin_tests::{
-    Finished, Layout, alone, bind, bring_up_loopback, fixture, forget_home, scratch, servin, servin_program,
-    start, tool, unmount,
+    Finished, Layout, Terminal, alone, bind, bring_up_loopback, fixture, forget_home, scratch, servin,
+    servin_program, start, tool, unmount,
 };
 
 /// `servin ARGUMENTS` with variables.
@@ -273,6 +273,33 @@ fn a_registry_behind_a_proxy_is_trusted_by_an_authority_of_its_own() {
             let trusted = pull();
             unmount("/etc/docker").expect("unmount");
             trusted.succeeds();
+        });
+    });
+}
+
+#[test]
+fn on_a_terminal_a_password_is_asked_for_unseen_and_each_layer_has_a_line() {
+    alone(|| {
+        on_loopback(|| {
+            let file = path("htpasswd");
+            tool("htpasswd", &["-Bbc", &file, "me", "secret"]);
+            let _registry = Registry::start(5000, Setting { htpasswd: Some(&file), ..Setting::default() });
+            let other = Registry::plain(5001);
+            other.fill(&image(), "image");
+            let command = |arguments: &[&str]| {
+                let mut command = Command::new(servin_program());
+                command.args(arguments);
+                command
+            };
+            let mut terminal = Terminal::new(24, 80).start(command(&["login", "localhost:5000"]));
+            terminal.expect("Name: ").type_in("me\r").expect("Password: ").type_in("secret\r");
+            let said = terminal.finish().succeeds().out;
+            assert!(said.contains("logged in to localhost:5000") && !said.contains("secret"), "{said}");
+            let mut terminal = Terminal::new(24, 80).start(command(&["pull", &other.name("image")]));
+            let said = terminal.finish().succeeds().out;
+            // Drawn over the lines before.
+            assert!(said.contains("\x1b[2A") && said.matches("  pulled ").count() >= 2, "{said:?}");
+            servin(&["logout", "localhost:5000"]).succeeds();
         });
     });
 }

@@ -117,8 +117,9 @@ fn ask(question: &str, shown: bool) -> Result<String> {
             Error::new("standard input is no terminal to ask at").hint("--username NAME --password-stdin")
         );
     }
-    let _ = write_all(stderr(), question.as_bytes());
+    // Before the question: who answers quickly is not shown either.
     let _quiet = if shown { None } else { Silence::begin() };
+    let _ = write_all(stderr(), question.as_bytes());
     line(true)
 }
 
