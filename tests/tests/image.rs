@@ -487,3 +487,31 @@ fn images_of_file_systems_are_imported_through_a_loop_device() {
         forget_home();
     });
 }
+
+#[test]
+fn what_buildah_commits_is_loaded() {
+    alone(|| {
+        let place = |name: &str| scratch(&format!("buildah/{name}")).to_str().expect("UTF-8").to_string();
+        let (root, run, tmp) = (place("root"), place("run"), place("tmp"));
+        fs::create_dir_all(&tmp).expect("mkdir");
+        let buildah = |arguments: &[&str]| {
+            let storage = ["--storage-driver", "vfs", "--root", &root, "--runroot", &run];
+            let script = format!("export TMPDIR={tmp}; exec buildah \"$@\"");
+            let words = [&["-c", &script, "buildah"], &storage[..], arguments].concat();
+            tool("sh", &words).trim().to_string()
+        };
+        let container = buildah(&["from", "scratch"]);
+        let busybox = fixture("busybox");
+        buildah(&["add", "--quiet", &container, busybox.to_str().expect("UTF-8"), "/"]);
+        buildah(&["config", "--cmd", "[\"/bin/echo\", \"by\", \"buildah\"]", &container]);
+        for kind in ["docker-archive", "oci-archive"] {
+            let file = place(kind);
+            let to = format!("{kind}:{file}:example.org/built:1");
+            buildah(&["commit", "--quiet", "--disable-compression=false", &container, &to]);
+            servin(&["load", "-i", &file]).succeeds();
+            assert_eq!(servin(&["run", "--rm", "example.org/built:1"]).succeeds().out, "by buildah\n");
+            servin(&["rmi", "example.org/built:1"]).succeeds();
+        }
+        forget_home();
+    });
+}

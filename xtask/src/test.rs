@@ -50,6 +50,8 @@ const HOST_PACKAGES: &[&str] = &[
     "docker-registry",
     "skopeo",
     "umoci",
+    "buildah",
+    "golang-github-containers-common",
     "squashfs-tools",
     "erofs-utils",
     "zstd",
