@@ -351,7 +351,7 @@ fn where_the_kernel_cannot_let_it_be_born_there_the_process_moves_itself() {
 #[test]
 fn without_limits_there_is_nothing_to_complain_about() {
     alone(|| {
-        let ended = People::of("busybox").run(&["/bin/true"]).succeeds();
+        let ended = People::of("busybox").flags(&["--network", "none"]).run(&["/bin/true"]).succeeds();
         assert!(ended.err.lines().count() <= 1, "{}", ended.err);
         let ended = shell("true").run().succeeds();
         assert!(ended.err.lines().count() <= 1, "{}", ended.err);
