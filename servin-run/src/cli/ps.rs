@@ -62,7 +62,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     };
     let asks_for_ended = filters.values("status").chain(filters.values("exited")).next().is_some();
     let all = given.switch("all", false) || last.is_some() || asks_for_ended;
-    let mut records: Vec<Record> = store.all()?.into_iter().map(|entry| entry.record).collect();
+    let mut records: Vec<Record> = store.records()?;
     records.retain(|record| (all || record.state.phase.is_alive()) && admitted(record, &filters));
     // The newest first.
     order::sort_by(&mut records, |a, b| b.created.cmp(&a.created));

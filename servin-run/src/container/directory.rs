@@ -71,6 +71,11 @@ impl Root {
         Ok(ids)
     }
 
+    /// The text of a file by its path from here; `None` where there is none.
+    pub fn read(&self, path: &str) -> Result<Option<String>> {
+        read_below(self.all.as_fd(), path, &self.path)
+    }
+
     /// Makes the directory of a new container and locks it.
     pub fn create(&self, id: &str) -> Result<(Directory, Lock)> {
         match mkdirat(&self.all, id, Mode::RWXU) {
@@ -185,14 +190,7 @@ impl Directory {
 
     /// A file's text; `None` where there is none.
     pub fn read(&self, name: &str) -> Result<Option<String>> {
-        let step = || format!("read {}/{name}", self.path);
-        let file = match open_at(self.own.as_fd(), name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC)
-        {
-            Err(Errno::NOENT) => return Ok(None),
-            file => file.step(step)?,
-        };
-        let bytes = read_to_end(&file).step(step)?;
-        String::from_utf8(bytes).map(Some).map_err(|_| Error::new(format_args!("{}: not UTF-8", step())))
+        read_below(self.own.as_fd(), name, &self.path)
     }
 
     /// Writes a file as a whole.
@@ -217,4 +215,14 @@ impl Directory {
     pub fn remove(&self) -> Result<()> {
         remove_tree(self.all.as_fd(), &self.id).step(|| format!("remove {}", self.path))
     }
+}
+
+fn read_below(parent: BorrowedFd<'_>, name: &str, place: &str) -> Result<Option<String>> {
+    let step = || format!("read {place}/{name}");
+    let file = match open_at(parent, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC) {
+        Err(Errno::NOENT) => return Ok(None),
+        file => file.step(step)?,
+    };
+    let bytes = read_to_end(&file).step(step)?;
+    String::from_utf8(bytes).map(Some).map_err(|_| Error::new(format_args!("{}: not UTF-8", step())))
 }

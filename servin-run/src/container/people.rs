@@ -11,7 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, readlinkat, symlinkat, unlinkat};
 use rustix::io::{self, Errno};
 
@@ -247,6 +247,26 @@ impl Store {
         Ok(entries)
     }
 
+    /// The records of all containers, with as few system calls as that takes: there may be a thousand.
+    pub fn records(&self) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for id in self.all.ids()? {
+            let path = format!("{id}/{RECORD}");
+            let record: Option<Record> =
+                self.all.read(&path)?.map(|text| spec::parse(&text, &path)).transpose()?;
+            match record {
+                Some(record)
+                    if !record.state.phase.is_alive()
+                        || is_locked(self.all.as_fd(), &format!("{id}/{SUPERVISOR}"))? =>
+                {
+                    records.push(record);
+                }
+                _ => records.extend(self.load(&id)?.map(|entry| entry.record)),
+            }
+        }
+        Ok(records)
+    }
+
     /// The container `id`, if there is one; settled, where its supervisor was killed.
     fn load(&self, id: &str) -> Result<Option<Entry>> {
         let Some(directory) = self.all.find(id)? else { return Ok(None) };
@@ -361,17 +381,7 @@ impl Entry {
 
     /// Whether it has a supervisor.
     pub fn is_supervised(&self) -> Result<bool> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let step = || format!("look at {}", self.directory.file(SUPERVISOR));
-        let file = match open_at(self.directory.as_fd(), SUPERVISOR, flags) {
-            Err(Errno::NOENT) => return Ok(false),
-            file => file.step(step)?,
-        };
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(false),
-            Err(Errno::WOULDBLOCK) => Ok(true),
-            Err(errno) => Err(Error::os(step(), errno)),
-        }
+        is_locked(self.directory.as_fd(), SUPERVISOR)
     }
 
     /// Becomes its supervisor: the descriptor is the lock. Who calls this holds the container's lock, so that only
@@ -382,6 +392,20 @@ impl Entry {
         let file = open_at(self.directory.as_fd(), SUPERVISOR, flags).step(step)?;
         io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)).step(step)?;
         Ok(file)
+    }
+}
+
+/// Whether somebody has locked a file, which may not be there.
+fn is_locked(parent: BorrowedFd<'_>, path: &str) -> Result<bool> {
+    let step = || format!("look whether {path} is locked");
+    let file = match open_at(parent, path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC) {
+        Err(Errno::NOENT) => return Ok(false),
+        file => file.step(step)?,
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(errno) => Err(Error::os(step(), errno)),
     }
 }
 
