@@ -13,6 +13,7 @@ pub mod names;
 pub mod netfilter;
 pub mod netlink;
 pub mod nftables;
+pub mod pasta;
 pub mod ports;
 pub mod proxy;
 pub mod route;

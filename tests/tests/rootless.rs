@@ -199,3 +199,49 @@ fn a_state_directory_of_somebody_else_is_refused() {
         run(&bundle, &config, &[]).fails(&["another user"]);
     });
 }
+
+/// `servin run --rm` in the user's own name.
+fn servin_run_as_user(flags: &[&str], program: &[&str]) -> Finished {
+    let own = home();
+    let root = own.join("rootfs");
+    let _ = fs::remove_dir_all(&root);
+    rootfs_fixtures::roots::copy(&servin_tests::fixture("busybox"), &root).expect("copy the fixture's root");
+    give(&root);
+    let root = root.to_str().expect("UTF-8");
+    as_user(&servin_program(), &[&["run", "--rm", "--rootfs", root], flags, &["--"], program].concat())
+}
+
+#[test]
+fn a_user_has_no_bridge_but_the_hosts_network_or_none() {
+    alone(|| {
+        let none = servin_run_as_user(&["--network", "none"], &["ip", "-o", "link"]).succeeds();
+        assert_eq!(none.lines().len(), 1, "{none:?}");
+        let own = fs::read_link("/proc/self/ns/net").expect("read").display().to_string();
+        let host = servin_run_as_user(&["--network", "host"], &["readlink", "/proc/self/ns/net"]).succeeds();
+        assert_eq!(host.out.trim(), own);
+        for network in ["bridge", "web"] {
+            let refused = servin_run_as_user(&["--network", network], &["true"]);
+            refused.fails(&["privileges of root", "--network pasta", "host", "none"]);
+        }
+    });
+}
+
+#[test]
+fn a_user_is_connected_by_pasta_where_it_is_installed() {
+    alone(|| {
+        if !Path::new("/usr/bin/pasta").exists() || !Path::new("/dev/net/tun").exists() {
+            skip!("there is no pasta, or no /dev/net/tun");
+        }
+        // Here only root may use the device; where people work everybody may.
+        servin_tests::tmpfs("/dev/net").expect("mount");
+        let made = Command::new("mknod").args(["-m", "666", "/dev/net/tun", "c", "10", "200"]).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        let _outside = servin_tests::Outside::new();
+        let added =
+            Command::new("busybox").args(["ip", "route", "add", "default", "via", "192.0.2.2"]).status();
+        assert!(added.is_ok_and(|status| status.success()));
+        let run = servin_run_as_user(&[], &["ip", "-o", "-4", "addr"]).succeeds();
+        assert!(run.out.contains("192.0.2.1/24"), "{run:?}");
+        unmount("/dev/net").expect("unmount");
+    });
+}

@@ -43,6 +43,7 @@ const HOST_PACKAGES: &[&str] = &[
     "runc",
     "bubblewrap",
     "uidmap",
+    "passt",
     "nftables",
     "zsh",
     "fish",

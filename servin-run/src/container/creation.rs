@@ -46,6 +46,8 @@ pub struct Request<'r> {
     pub manager: Manager,
     /// Called when its process was born and its namespaces exist, before anything happens in them.
     pub born: Option<&'r dyn Fn(Pid) -> Result<()>>,
+    /// Called when all is made, before its program is executed.
+    pub ready: Option<&'r dyn Fn(Pid) -> Result<()>>,
 }
 
 /// A container that was made.
@@ -193,6 +195,7 @@ impl Watch for Creation<'_> {
     }
 
     fn ready(&mut self, pid: Pid, terminal: Option<&OwnedFd>) -> Result<()> {
+        self.request.ready.map_or(Ok(()), |ready| ready(pid))?;
         self.record.set_process(Identity::of(pid)?);
         self.record.save(self.directory)?;
         announce(pid, terminal, self.request.pid_file, self.request.console_socket)

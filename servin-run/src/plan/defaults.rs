@@ -123,6 +123,10 @@ pub fn config(mut request: Request) -> Result<spec::Config> {
         match *destination {
             // What a person mounts there takes its place.
             _ if named(destination) => continue,
+            // A sysfs can only be mounted by who owns the network that it shows.
+            "/sys" if rootless && request.spaces.network == Space::Host => {
+                mount = bind("/sys", "/sys", &["rslave", "nosuid", "noexec", "nodev", "ro"]);
+            }
             "/sys" | "/sys/fs/cgroup" if request.privileged => mount.options.retain(|option| option != "ro"),
             "/dev/shm" => match request.spaces.ipc {
                 Space::Nobody => continue,

@@ -216,6 +216,7 @@ impl Supervisor {
                 published.map_or(Ok(None), |published| proxy::start(&published.forwards, None))?;
             Ok(())
         };
+        let ready = |pid: Pid| network::connect_unprivileged(&places, record, pid);
         let request = creation::Request {
             id: &record.id,
             bundle: &bundle,
@@ -226,6 +227,7 @@ impl Supervisor {
             pid_file: None,
             console_socket: None,
             born: Some(&born),
+            ready: Some(&ready),
             wait: false,
             manager,
         };

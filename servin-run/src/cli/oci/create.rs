@@ -124,6 +124,7 @@ fn make(
         wait,
         manager: session.globals.manager.clone(),
         born: None,
+        ready: None,
     };
     let keyring = (!given.switch("no-new-keyring", false)).then(|| alloc::format!("_ses.{id}"));
     let mut options = options(given.switch("trace", false));
