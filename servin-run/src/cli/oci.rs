@@ -28,6 +28,7 @@ use crate::launch;
 use crate::plan::{Host, Plan};
 use crate::supervise::supervisor::Means;
 use globals::Globals;
+pub use list::row as process_row;
 
 /// A command's name, what it does, and the function that runs it with the arguments behind its name.
 type Entry = (&'static str, &'static str, fn(&Session, &[&str]) -> Result<i32>);

@@ -4,8 +4,9 @@ use super::arguments::{Command, Flag, Given, Group, flag};
 use super::image::{self, export, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{
-    Invocation, attach, check, completion, exec, help, inspect, login, logs, manual, network, oci, output,
-    pause, port, ps, pull, push, rm, run, start, stats, stop, system, update, version, volume, wait,
+    Invocation, attach, check, completion, copy, exec, help, inspect, login, logs, manual, network, oci,
+    output, pause, port, ps, pull, push, rm, run, start, stats, stop, system, top, update, version, volume,
+    wait,
 };
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
@@ -66,6 +67,9 @@ pub static TABLE: &[Section] = &[
             entry(&pause::RENAME, &["container rename"], pause::rename),
             entry(&stats::STATS, &["container stats"], stats::main),
             entry(&update::UPDATE, &["container update"], update::main),
+            entry(&copy::CP, &["container cp"], copy::main),
+            entry(&top::TOP, &["container top"], top::top),
+            entry(&top::DIFF, &["container diff"], top::diff),
         ],
     ),
     Section(

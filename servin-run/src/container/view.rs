@@ -42,6 +42,28 @@ pub fn of_container(entry: &Entry) -> Result<OwnedFd> {
     }
 }
 
+/// The files that a container was made of, below the layer of its own changes; none where it has no such layer.
+pub fn of_image(entry: &Entry) -> Result<Option<OwnedFd>> {
+    let text = entry.directory.read(CONFIG)?.unwrap_or_default();
+    let config: spec::Config = spec::parse(&text, &entry.directory.file(CONFIG))?;
+    let Some(overlay) = config.mounts.into_iter().find(|mount| mount.destination == "/") else {
+        return Ok(None);
+    };
+    let lower =
+        overlay.options.iter().find_map(|option| option.strip_prefix("lowerdir=")).unwrap_or_default();
+    let mut layers = Vec::from([String::new()]);
+    let mut characters = lower.chars();
+    while let Some(character) = characters.next() {
+        match (character, layers.last_mut()) {
+            (':', _) => layers.push(String::new()),
+            ('\\', Some(last)) => last.extend(characters.next()),
+            (other, Some(last)) => last.push(other),
+            _ => {}
+        }
+    }
+    of_layers(&layers, overlay.options.iter().any(|option| option == "userxattr")).map(Some)
+}
+
 /// Opens the files of an image's layers, the highest first.
 pub fn of_layers(layers: &[String], user_xattrs: bool) -> Result<OwnedFd> {
     if let [layer] = layers {

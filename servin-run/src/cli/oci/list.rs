@@ -103,7 +103,7 @@ fn is_json(given: &Given) -> Result<bool> {
 }
 
 /// What ps(1) shows of a process; none if it has just ended.
-fn row(pid: i32) -> Option<[String; 5]> {
+pub fn row(pid: i32) -> Option<[String; 5]> {
     let status = read_text(&format!("/proc/{pid}/status")).ok()?;
     let field = |name: &str| -> Option<&str> {
         status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next())

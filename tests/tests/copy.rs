@@ -1,0 +1,94 @@
+//! `servin cp`, `diff` and `top`, as a person types them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use servin_tests::{People, alone, forget_home, scratch, servin};
+
+/// A container of the host's programs that does not run.
+fn created(name: &str) {
+    servin(&["create", "--name", name, "--rootfs", "host", "--", "/bin/true"]).succeeds();
+}
+
+#[test]
+fn files_are_copied_into_a_container_that_does_not_run_and_out_again() {
+    alone(|| {
+        created("box");
+        let here = scratch("copy");
+        fs::create_dir_all(here.join("tree/deep")).expect("make");
+        fs::write(here.join("tree/deep/file"), "content").expect("write");
+        symlink("deep/file", here.join("tree/link")).expect("link");
+        let path = |name: &str| here.join(name).to_str().expect("UTF-8").to_string();
+        servin(&["cp", &path("tree"), "box:/fresh"]).succeeds();
+        servin(&["cp", &path("tree/deep/file"), "box:/fresh/renamed"]).succeeds();
+        // A directory that is there takes the tree in; a dot takes its contents alone.
+        servin(&["cp", &path("tree"), "box:/fresh"]).succeeds();
+        servin(&["cp", &path("tree/."), "box:/fresh/tree"]).succeeds();
+        servin(&["cp", "box:/fresh", &path("out")]).succeeds();
+        let read = |name: &str| fs::read_to_string(here.join(name)).expect("read");
+        assert_eq!(read("out/deep/file"), "content");
+        assert_eq!(read("out/renamed"), "content");
+        assert_eq!(fs::read_link(here.join("out/link")).expect("a link").to_str(), Some("deep/file"));
+        assert_eq!(read("out/tree/deep/file"), "content");
+        servin(&["cp", "-L", "box:/fresh/link", &path("followed")]).succeeds();
+        assert!(fs::symlink_metadata(here.join("followed")).expect("stat").is_file());
+        servin(&["cp", "box:/nothing", &path("x")]).ends_with(125).fails(&["/nothing"]);
+        servin(&["cp", &path("tree"), "nobody:/x"]).ends_with(125).fails(&["there is no container nobody"]);
+        servin(&["cp", "/a", "/b"]).ends_with(125).fails(&["CONTAINER:PATH"]);
+        let diff = servin(&["diff", "box"]).succeeds().out;
+        assert!(diff.contains("/fresh/renamed\n") && diff.contains("A /fresh/deep/file\n"), "{diff}");
+        servin(&["rm", "box"]).succeeds();
+        forget_home();
+    });
+}
+
+#[test]
+fn a_hostile_container_gets_nothing_of_the_host_by_its_links() {
+    alone(|| {
+        let people = People::new();
+        let root = people.root();
+        symlink(servin_tests::VICTIM, root.join("escape")).expect("link");
+        symlink("../../../../../../..", root.join("up")).expect("link");
+        let words =
+            ["create", "--name", "evil", "--rootfs", root.to_str().expect("UTF-8"), "--", "/bin/probe"];
+        servin(&words).succeeds();
+        let here = scratch("evil");
+        fs::create_dir_all(&here).expect("make");
+        fs::write(here.join("marker"), "overwritten").expect("write");
+        let marker = here.join("marker").to_str().expect("UTF-8").to_string();
+        // The victim does not exist inside: a path through the link leads nowhere, or into the container.
+        let _ = servin(&["cp", &marker, "evil:/escape/marker"]);
+        let _ = servin(&["cp", &marker, "evil:/escape"]);
+        servin(&["cp", &marker, "evil:/up/marker"]).succeeds();
+        assert_eq!(fs::read_to_string(root.join("marker")).expect("read"), "overwritten");
+        let out = here.join("out").to_str().expect("UTF-8").to_string();
+        servin(&["cp", "evil:/escape/passwd", &out]).ends_with(125);
+        servin(&["rm", "evil"]).succeeds();
+        forget_home();
+    });
+}
+
+#[test]
+fn a_running_container_is_copied_from_and_looked_at() {
+    alone(|| {
+        let mut running = People::new().flags(&["--name", "busy", "--tmpfs", "/memory"]).start(&[
+            "/bin/probe",
+            "both",
+            "try-create",
+            "/memory/inside",
+            ",",
+            "sleep",
+        ]);
+        running.says("ready");
+        let out = scratch("from-memory");
+        servin(&["cp", "busy:/memory/inside", out.to_str().expect("UTF-8")]).succeeds();
+        assert!(out.exists());
+        servin(&["cp", "/etc/hostname", "busy:/memory/outside"]).succeeds();
+        let top = servin(&["top", "busy"]).succeeds().out;
+        assert!(top.starts_with("UID") && top.contains("/bin/probe both"), "{top}");
+        servin(&["kill", "busy"]).succeeds();
+        running.finish().ends_with(137);
+        servin(&["top", "busy"]).ends_with(125);
+        forget_home();
+    });
+}
