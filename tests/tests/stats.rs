@@ -37,7 +37,7 @@ fn hundredths(value: &Value) -> u32 {
 fn stats_show_what_each_container_uses() {
     alone(|| {
         let busy = detached("busy", &[], "while :; do :; done");
-        detached("idle", &[], "sleep 1000");
+        detached("idle", &["--network", "none"], "sleep 1000");
         let ended = servin(&["stats", "--no-stream"]).succeeds();
         let lines = ended.lines();
         assert_eq!(lines.len(), 3, "{}", ended.out);
