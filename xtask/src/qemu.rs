@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::{Result, command, debian, workspace};
 
 /// From power on to power off. An emulated, busy machine is an order of magnitude slower than a real one.
-const TIME_LIMIT: Duration = Duration::from_secs(15 * 60);
+const TIME_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 const MEMORY: &str = "2G";
 
