@@ -80,8 +80,11 @@ fn input_reaches_the_program_whole_and_its_end_too() {
 fn only_what_was_asked_for_is_attached() {
     alone(|| {
         let run = |flags: &[&str]| {
-            let run =
-                People::of("busybox").flags(flags).run(&["sh", "-c", "echo out; echo err >&2"]).succeeds();
+            let run = People::of("busybox")
+                .flags(&["--network", "none"])
+                .flags(flags)
+                .run(&["sh", "-c", "echo out; echo err >&2"])
+                .succeeds();
             (run.out, run.err)
         };
         assert_eq!(run(&["-a", "stdout"]), ("out\n".into(), "".into()));
