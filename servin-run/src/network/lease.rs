@@ -214,4 +214,41 @@ mod tests {
             assign(&definition(), core::slice::from_ref(&holder), &Membership::default()).expect("given");
         assert_eq!(given[0].address.to_string(), "10.0.0.2");
     }
+
+    #[test]
+    fn ten_thousand_rounds_of_leases_lose_nothing() {
+        let place = std::env::temp_dir().join(format!("servin-leases-{}", rustix::process::getpid()));
+        let path = |name: &str| place.join(name).display().to_string();
+        let (home, root) = (path("home"), path("root"));
+        let places = Places { home: &home, root: &root, warn: None };
+        let definition = Definition {
+            blocks: [Block::new(Subnet::parse("10.0.0.0/29").expect("a subnet"))].into(),
+            ..definition()
+        };
+        let mut held: Vec<(String, Address)> = Vec::new();
+        // xorshift: the same rounds at every run.
+        let mut seed = 0x2545_F491_4F6C_DD1D_u64;
+        for round in 0..10_000 {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            let state = State::lock(&places).expect("locked");
+            let all = state.records().expect("read");
+            assert_eq!(all.len(), held.len(), "round {round}");
+            if held.len() < 5 && (held.is_empty() || seed % 5 < 3) {
+                let given = assign(&definition, &all, &Membership::default()).expect("an address");
+                let address = given[0].address;
+                assert!(held.iter().all(|(_, other)| *other != address), "{address} twice");
+                let endpoint = Endpoint { network: "net".into(), addresses: given, ..Endpoint::default() };
+                let id = format!("container-{round}");
+                let record = Record { id: id.clone(), endpoints: [endpoint].into(), ..Record::default() };
+                state.save(&record).expect("written");
+                held.push((id, address));
+            } else {
+                let (id, _) = held.swap_remove(seed as usize % held.len());
+                state.remove(&id).expect("removed");
+            }
+        }
+        std::fs::remove_dir_all(&place).expect("remove the place");
+    }
 }
