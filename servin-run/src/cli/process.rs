@@ -25,6 +25,7 @@ pub const PROCESS: Group = Group(
         flag("sysctl", None, Some("KEY=VALUE"), "a kernel parameter of its namespaces"),
         flag("shm-size", None, Some("SIZE"), "size of /dev/shm (default: 64m)"),
         flag("domainname", None, Some("NAME"), "NIS domain name"),
+        flag("time-zone", None, Some("AREA/CITY|local"), "the same as --tz"),
         flag("tz", None, Some("AREA/CITY|local"), "time zone, from the host's files"),
     ],
 );
@@ -64,7 +65,7 @@ pub fn apply(given: &Given, request: &mut Request, layers: &[String]) -> Result<
         }
         request.shm_size = Some(bytes.unsigned_abs());
     }
-    request.mounts.extend(given.value("tz").map(time_zone).transpose()?);
+    request.mounts.extend(given.value("tz").or(given.value("time-zone")).map(time_zone).transpose()?);
     Ok(())
 }
 
