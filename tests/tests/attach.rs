@@ -45,11 +45,16 @@ fn keys_that_only_begin_like_the_sequence_reach_the_program() {
 fn several_listen_to_one_container_and_its_end_reaches_all() {
     alone(|| {
         People::of("busybox").flags(&["-i"]).detached("cat", &["cat"]);
-        let mut listeners: Vec<_> = (0..2)
-            .map(|_| {
+        let mut listeners: Vec<_> = ["one\n", "two\n"]
+            .iter()
+            .map(|text| {
                 let mut command = typed(&["attach", "cat"]);
                 command.stdin(Stdio::piped());
-                start(command)
+                let mut listener = start(command);
+                // Who hears his own word is attached.
+                listener.type_in(text);
+                listener.says(text);
+                listener
             })
             .collect();
         for (number, text) in ["first\n", "second\n"].iter().enumerate() {

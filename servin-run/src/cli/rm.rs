@@ -41,36 +41,41 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     for entry in store.all()?.iter().filter(|entry| force || !entry.record.state.phase.is_alive()) {
         match remove(&store, &entry.record.id, force, volumes) {
             Ok(()) => output::result(&entry.record.name)?,
+            // It has ended meanwhile, and was to be removed then.
+            Err(_) if store.find(&entry.record.id).is_err() => {}
             Err(error) => {
                 output::error(&error);
                 code = 1;
             }
         }
     }
-    Ok(code)
+    store.sweep_names().map(|()| code)
 }
+
+/// How often one that is started again meanwhile is ended.
+const TRIES: u32 = 20;
 
 /// Removes a container. One that runs is ended first with `force`, and otherwise an error; `volumes` removes its nameless
 /// volumes too.
 pub fn remove(store: &Store, id: &str, force: bool, volumes: bool) -> Result<()> {
-    let entry = store.find(id)?;
+    let mut entry = store.find(id)?;
     let name = entry.record.name.clone();
-    if entry.record.state.phase.is_alive() {
-        if !force {
-            return Err(Error::new(format_args!("the container {name} runs"))
-                .hint("`servin stop` ends it, and `servin rm --force` ends and removes it"));
+    for _ in 0..TRIES {
+        if entry.record.state.phase.is_alive() {
+            if !force {
+                return Err(Error::new(format_args!("the container {name} runs"))
+                    .hint("`servin stop` ends it, and `servin rm --force` ends and removes it"));
+            }
+            stop(store, entry, &Manner { signal: Some(SIGKILL), time: None })?;
         }
-        stop(store, entry, &Manner { signal: Some(SIGKILL), time: None })?;
+        // One that was to be removed in the end is gone by now.
+        let Ok(found) = store.find(id) else { return Ok(()) };
+        entry = found;
+        let Ok(_lock) = entry.reload() else { return Ok(()) };
+        if !entry.record.state.phase.is_alive() {
+            store.remove_locked(&entry)?;
+            return if volumes { store.release_volumes(&entry.record) } else { Ok(()) };
+        }
     }
-    // One that was to be removed in the end is gone by now.
-    let Ok(mut entry) = store.find(id) else { return Ok(()) };
-    let Ok(_lock) = entry.reload() else { return Ok(()) };
-    if entry.record.state.phase.is_alive() {
-        return Err(Error::new(format_args!("the container {name} was started again meanwhile")));
-    }
-    store.remove_locked(&entry)?;
-    match volumes {
-        true => store.release_volumes(&entry.record),
-        false => Ok(()),
-    }
+    Err(Error::new(format_args!("the container {name} is started again and again")))
 }

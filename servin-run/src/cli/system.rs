@@ -148,6 +148,7 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
             output::result(format_args!("Deleted container: {}", entry.record.id))?;
         }
     }
+    store.sweep_names()?;
     let left = store.all()?;
     let alive = |id: &str| left.iter().any(|entry| entry.record.id == id);
     networks::prune(&store.places.network(Some(&output::warning)), &alive)?;

@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, readlinkat, symlinkat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, OFlags, flock, readlinkat, symlinkat, unlinkat};
 use rustix::io::{self, Errno};
 
 pub use record::{HealthCheck, HealthResult, HealthState, Life, LogSettings, Phase, Record};
@@ -105,13 +105,13 @@ impl Store {
     /// Keeps a new container: its record, its configuration, the directories that it writes to. A record without
     /// a name gets one.
     pub fn create(&self, mut record: Record, config: &str) -> Result<Entry> {
-        let lock = self.lock()?;
+        // Held until its directory is there, without which a name is nobody's.
+        let _names = self.lock()?;
         match record.name.as_str() {
             "" => record.name = self.free_name()?,
             name => validate_name(name)?,
         }
         self.claim(&record.name, &record.id)?;
-        drop(lock);
         let name = record.name.clone();
         let made = self.fill(record, config);
         if made.is_err() {
@@ -171,6 +171,23 @@ impl Store {
 
     fn release(&self, name: &str) {
         let _ = unlinkat(&self.names, name, AtFlags::empty());
+    }
+
+    /// Gives names free whose containers are gone, because commands were killed.
+    pub fn sweep_names(&self) -> Result<()> {
+        let _names = self.lock()?;
+        let step = || format!("list {}/containers/.names", self.places.home);
+        for entry in Dir::read_from(&self.names).step(step)? {
+            let entry = entry.step(step)?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if entry.file_type() == FileType::Symlink
+                && let Some(owner) = self.owner(name)?
+                && self.all.find(&owner)?.is_none()
+            {
+                self.release(name);
+            }
+        }
+        Ok(())
     }
 
     fn free_name(&self) -> Result<String> {

@@ -98,12 +98,13 @@ impl Wire {
     pub fn receive(&self, buffer: &mut Vec<u8>, now: bool) -> io::Result<Option<u8>> {
         let flags = if now { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
         buffer.resize(LONGEST + 1, 0);
-        let received = io::retry_on_intr(|| recv(&self.0, &mut buffer[..], flags));
-        let length = match received {
-            // It was killed with something of ours unread.
-            Err(Errno::CONNRESET) => 0,
-            received => received?.0,
+        let mut take = || io::retry_on_intr(|| recv(&self.0, &mut buffer[..], flags));
+        let received = match take() {
+            // It has ended with something of ours unread, which is said once, and before what it has still said itself.
+            Err(Errno::CONNRESET) => take(),
+            received => received,
         };
+        let (length, _) = received?;
         buffer.truncate(length);
         if buffer.is_empty() {
             return Ok(None);
@@ -115,4 +116,22 @@ impl Wire {
 /// A number at the beginning of a message.
 pub fn number(bytes: &[u8]) -> Option<i32> {
     bytes.first_chunk().map(|bytes| i32::from_le_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_before_the_end_is_heard_even_by_who_was_not_heard() {
+        let (ours, theirs) = Wire::pair().expect("a pair");
+        ours.send(SIZE, &[1, 2, 3, 4], false).expect("said");
+        theirs.send(OUTPUT, b"x", false).expect("said");
+        theirs.send(EXIT, &7i32.to_le_bytes(), false).expect("said");
+        drop(theirs);
+        let mut bytes = Vec::new();
+        assert_eq!((ours.receive(&mut bytes, false), bytes.as_slice()), (Ok(Some(OUTPUT)), &b"x"[..]));
+        assert_eq!((ours.receive(&mut bytes, false), number(&bytes)), (Ok(Some(EXIT)), Some(7)));
+        assert_eq!(ours.receive(&mut bytes, false), Ok(None));
+    }
 }
