@@ -83,7 +83,7 @@ fn a_running_container_is_copied_from_and_looked_at() {
         let out = scratch("from-memory");
         servin(&["cp", "busy:/memory/inside", out.to_str().expect("UTF-8")]).succeeds();
         assert!(out.exists());
-        servin(&["cp", "/etc/hostname", "busy:/memory/outside"]).succeeds();
+        servin(&["cp", out.to_str().expect("UTF-8"), "busy:/memory/outside"]).succeeds();
         let top = servin(&["top", "busy"]).succeeds().out;
         assert!(top.starts_with("UID") && top.contains("/bin/probe both"), "{top}");
         servin(&["kill", "busy"]).succeeds();

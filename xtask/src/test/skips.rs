@@ -8,6 +8,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("qemu", "idmap_shows_other_owners_on_one_mount_and_ridmap_on_all_below", "tmpfs maps ids from Linux 6.3 on"),
     ("qemu", "idmap_without_mappings_uses_those_of_the_container", "tmpfs maps ids from Linux 6.3 on"),
     ("qemu", "more_ids_are_mapped_by_the_helpers", "the machine's initramfs has no newuidmap; on the host it runs"),
+    ("qemu", "bash_completes_commands_flags_and_files", "the initramfs has busybox's shell; on the host it runs"),
     ("qemu", "rules_of_others_are_left_alone_and_a_chain_that_drops_is_named", "the initramfs has no nft; on the host it runs"),
 ];
 
