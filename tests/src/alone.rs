@@ -46,7 +46,7 @@ fn start(name: &str) {
     // Past libtest's capture: who reads a passing run sees what it did not test.
     // libtest leaves the line that it began open, inside and out: `test NAME ... SKIPPED: NAME: why`.
     for skipped in output.lines().filter_map(|line| Some(&line[line.find("SKIPPED: ")?..])) {
-        let _ = writeln!(std::io::stderr(), "\n{skipped}");
+        let _ = writeln!(std::io::stdout(), "\n{skipped}");
     }
     assert!(code == Some(0), "{name}, by itself, ended with {code:?}:\n{output}");
 }
