@@ -276,7 +276,7 @@ fn a_terminal_is_given_when_it_was_asked_for() {
             .resize(20, 70)
             .expect("size 20 70");
         terminal.type_in("\x04").finish().succeeds();
-        let people = People::new().flags(&["-i", "-t"]);
+        let people = People::new().flags(&["-i", "-t", "--network", "none"]);
         let seen = Terminal::new(33, 99).start(people.command(&["/bin/probe", "report"])).finish().report();
         assert_eq!(
             (&seen["terminal"]["controlling"], &seen["terminal"]["foreground"]),
