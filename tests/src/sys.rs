@@ -174,7 +174,7 @@ pub fn kill_group(group: i32, signal: i32) -> io::Result<()> {
 }
 
 /// Collects every child that ended: orphans, since the test is PID 1 of its namespace.
-pub(crate) fn reap() {
+pub fn reap() {
     // SAFETY: no status is asked for.
     while unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } > 0 {}
 }

@@ -170,7 +170,10 @@ impl Log {
             }
         }
         // A line is not divided between two files, unless it is in pieces anyway; and each file has one at least.
-        if self.size + before as u64 > 0 && self.size + text.len() as u64 > self.max_size && !self.pieces[stream] {
+        if self.size + before as u64 > 0
+            && self.size + text.len() as u64 > self.max_size
+            && !self.pieces[stream]
+        {
             let entry = text.split_off(before);
             self.flush(text);
             self.rotate();
