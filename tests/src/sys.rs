@@ -327,6 +327,14 @@ pub fn reap_one(pid: i32) -> i32 {
     if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 
+/// The same; none where somebody has waited for it already.
+pub fn try_reap_one(pid: i32) -> Option<i32> {
+    let mut status = 0;
+    // SAFETY: the pointer is to an integer of ours.
+    let waited = check(unsafe { libc::waitpid(pid, &raw mut status, 0) });
+    (waited.ok()? == pid).then(|| libc::WEXITSTATUS(status))
+}
+
 /// Receives a message, and the descriptor that comes with its first bytes (unix(7), SCM_RIGHTS).
 pub fn receive_descriptor(socket: &UnixStream) -> (String, OwnedFd) {
     let mut bytes = [0u8; 65536];
