@@ -320,19 +320,20 @@ pub(crate) fn readable(file: &File, limit: Duration) -> bool {
 /// Waits for the end of an orphan, which is our child because we are PID 1; its exit code, or 128+N.
 #[track_caller]
 pub fn reap_one(pid: i32) -> i32 {
-    let mut status = 0;
-    // SAFETY: the pointer is to an integer of ours.
-    let waited = check(unsafe { libc::waitpid(pid, &raw mut status, 0) });
-    assert_eq!(waited.expect("wait for an orphan"), pid);
-    if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
+    wait_for(pid).expect("wait for an orphan")
 }
 
 /// The same; none where somebody has waited for it already.
 pub fn try_reap_one(pid: i32) -> Option<i32> {
+    wait_for(pid).ok()
+}
+
+fn wait_for(pid: i32) -> io::Result<i32> {
     let mut status = 0;
     // SAFETY: the pointer is to an integer of ours.
-    let waited = check(unsafe { libc::waitpid(pid, &raw mut status, 0) });
-    (waited.ok()? == pid).then(|| libc::WEXITSTATUS(status))
+    let waited = check(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
+    assert_eq!(waited, pid);
+    Ok(if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) })
 }
 
 /// Receives a message, and the descriptor that comes with its first bytes (unix(7), SCM_RIGHTS).
