@@ -18,6 +18,7 @@ pub mod sealed;
 mod sysctl;
 pub mod user_namespace;
 
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -143,7 +144,8 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     if let (Some(trace), Some(micros)) = (options.trace, clock.micros()) {
         trace(micros, "clone the container's process");
     }
-    let mut conversation = Conversation { plan, options, mask, process: pid, intermediate, terminal: None };
+    let (early, terminal) = (VecDeque::new(), None);
+    let mut conversation = Conversation { plan, options, mask, process: pid, intermediate, early, terminal };
     match conversation.hold(&outside, watch) {
         Ok(()) => Ok(Running { pid: conversation.process, terminal: conversation.terminal, mask }),
         Err(error) => {
@@ -287,18 +289,36 @@ struct Conversation<'l> {
     process: Pid,
     /// The container's process has still to be born.
     intermediate: bool,
+    /// What the container's process has said before its pid was known.
+    early: VecDeque<Message>,
     terminal: Option<OwnedFd>,
 }
 
 impl Conversation<'_> {
+    /// What is said next. The container's process can be faster than the one in between, which says its pid; what
+    /// is done for it takes that pid.
+    fn next(&mut self, outside: &Channel) -> Result<Option<Message>> {
+        loop {
+            if !self.intermediate
+                && let Some(message) = self.early.pop_front()
+            {
+                return Ok(Some(message));
+            }
+            let message = outside.receive().step(|| "hear from the container's process")?;
+            match message {
+                Some(early) if self.intermediate && early.takes_the_pid() => self.early.push_back(early),
+                message => return Ok(message),
+            }
+        }
+    }
+
     /// Answers until the other side is gone, which at the exec means success.
     fn hold(&mut self, outside: &Channel, watch: &mut dyn Watch) -> Result<()> {
         let go = || outside.send(&Message::Go).step(|| "answer the container's process");
-        let mut waits_for_place = false;
         if !self.intermediate {
             watch.born(self.process)?;
         }
-        while let Some(message) = outside.receive().step(|| "hear from the container's process")? {
+        while let Some(message) = self.next(outside)? {
             match message {
                 Message::Trace(micros, step) => self.trace(micros, &step),
                 Message::Warning(text) => self.options.warn.iter().for_each(|warn| warn(&text)),
@@ -313,13 +333,7 @@ impl Conversation<'_> {
                 Message::Process(pid) => {
                     self.change_process(pid)?;
                     watch.born(self.process)?;
-                    if core::mem::take(&mut waits_for_place) {
-                        watch.place(self.process)?;
-                        go()?;
-                    }
                 }
-                // The process was faster than the one that says its pid.
-                Message::Place if self.intermediate => waits_for_place = true,
                 Message::Place => {
                     watch.place(self.process)?;
                     go()?;

@@ -37,8 +37,8 @@ pub use places::{
 pub use report::Report;
 pub use run::{Finished, Running, children, start, within};
 pub use sys::{
-    Given, bind, bring_up_loopback, file_system, idmapped_mounts_work, kill, kill_group, mount_flags, reap,
-    reap_one, receive_descriptor, set_descriptor_inherited, tmpfs, try_reap_one, unmount,
+    Given, bind, bring_up_loopback, file_system, idmapped_mounts_work, kill, kill_group, mount_flags,
+    reap_one, receive_descriptor, set_descriptor_inherited, tmpfs, unmount,
 };
 pub use terminal::Terminal;
 

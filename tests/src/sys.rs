@@ -174,7 +174,7 @@ pub fn kill_group(group: i32, signal: i32) -> io::Result<()> {
 }
 
 /// Collects every child that ended: orphans, since the test is PID 1 of its namespace.
-pub fn reap() {
+pub(crate) fn reap() {
     // SAFETY: no status is asked for.
     while unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } > 0 {}
 }
@@ -320,20 +320,11 @@ pub(crate) fn readable(file: &File, limit: Duration) -> bool {
 /// Waits for the end of an orphan, which is our child because we are PID 1; its exit code, or 128+N.
 #[track_caller]
 pub fn reap_one(pid: i32) -> i32 {
-    wait_for(pid).expect("wait for an orphan")
-}
-
-/// The same; none where somebody has waited for it already.
-pub fn try_reap_one(pid: i32) -> Option<i32> {
-    wait_for(pid).ok()
-}
-
-fn wait_for(pid: i32) -> io::Result<i32> {
     let mut status = 0;
     // SAFETY: the pointer is to an integer of ours.
-    let waited = check(unsafe { libc::waitpid(pid, &raw mut status, 0) })?;
+    let waited = check(unsafe { libc::waitpid(pid, &raw mut status, 0) }).expect("wait for an orphan");
     assert_eq!(waited, pid);
-    Ok(if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) })
+    if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 
 /// Receives a message, and the descriptor that comes with its first bytes (unix(7), SCM_RIGHTS).

@@ -70,6 +70,13 @@ pub enum Message {
     Go,
 }
 
+impl Message {
+    /// Whether what it asks for is done for the container's process, by its pid.
+    pub fn takes_the_pid(&self) -> bool {
+        matches!(self, Message::Place | Message::Notify(_) | Message::Hooks | Message::Ready)
+    }
+}
+
 impl Channel {
     /// Two ends.
     pub fn pair() -> Result<(Channel, Channel)> {
