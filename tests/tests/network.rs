@@ -469,7 +469,21 @@ fn nothing_is_left_of_networks_whoever_is_killed() {
     });
 }
 
-/// Kills every process of the test's PID namespace but the test.
+/// Kills every process of the test's PID namespace but the test, and waits until they have ended: one that is in a
+/// system call finishes that first.
 fn kill_all() {
     let _ = servin_tests::kill(-1, libc::SIGKILL);
+    let end = Instant::now() + within(Duration::from_secs(10));
+    while others_that_live() > 0 {
+        assert!(Instant::now() < end, "what was killed does not end");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn others_that_live() -> usize {
+    let processes = fs::read_dir("/proc").expect("list /proc").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let lives =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z"));
+    pids.filter(|pid| *pid != std::process::id()).filter(lives).count()
 }

@@ -31,7 +31,8 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     if !given.switch("all", false) {
         return places::each(&RM, &given.words, &mut |word| {
             match store.find(word) {
-                Err(_) if force => return Ok(()),
+                // What a killed command has left of it goes, and then its name.
+                Err(_) if force => return store.sweep_names(),
                 entry => remove(&store, &entry?.record.id, force, volumes)?,
             }
             output::result(word)

@@ -241,7 +241,10 @@ impl Store {
                 }
             }
         };
-        self.load(&id)?.ok_or_else(missing)
+        match self.load(&id)? {
+            Some(entry) => Ok(entry),
+            None => self.sweep(&id).and_then(|()| Err(missing())),
+        }
     }
 
     /// All containers, in the order of their ids. What killed commands have left is cleaned.
@@ -250,18 +253,21 @@ impl Store {
         for id in self.all.ids()? {
             match self.load(&id)? {
                 Some(entry) => entries.push(entry),
-                // Half made, or half removed: nobody is at it any more.
-                None => {
-                    if let Some(directory) = self.all.find(&id)?
-                        && let Ok(Some(_lock)) = directory.try_lock()
-                        && !directory.has(RECORD)
-                    {
-                        let _ = directory.remove();
-                    }
-                }
+                None => self.sweep(&id)?,
             }
         }
         Ok(entries)
+    }
+
+    /// Removes what is half made, or half removed, if nobody is at it any more.
+    fn sweep(&self, id: &str) -> Result<()> {
+        if let Some(directory) = self.all.find(id)?
+            && let Ok(Some(_lock)) = directory.try_lock()
+            && !directory.has(RECORD)
+        {
+            let _ = directory.remove();
+        }
+        Ok(())
     }
 
     /// The records of all containers, with as few system calls as that takes: there may be a thousand.
@@ -522,9 +528,10 @@ mod tests {
         let place = home.0.join("home/containers");
         std::fs::create_dir(place.join("f".repeat(64))).expect("half made");
         std::os::unix::fs::symlink("e".repeat(64), place.join(".names/gone")).expect("a name");
-        assert!(store.find("f").is_err() && store.find("gone").is_err());
-        assert!(store.all().expect("listed").is_empty());
-        assert!(!place.join("f".repeat(64)).exists());
+        assert!(store.find("gone").is_err());
+        assert!(store.find("f").is_err() && !place.join("f".repeat(64)).exists());
+        std::fs::create_dir(place.join("f".repeat(64))).expect("half made");
+        assert!(store.all().expect("listed").is_empty() && !place.join("f".repeat(64)).exists());
         store.create(record("a", "gone"), "{}").expect("the name is free");
     }
 
