@@ -16,6 +16,7 @@ pub mod program;
 mod rootfs;
 pub mod sealed;
 mod sysctl;
+pub mod tools;
 pub mod user_namespace;
 
 use alloc::collections::VecDeque;
@@ -70,6 +71,8 @@ pub struct Options<'o> {
     pub stdio: Option<[BorrowedFd<'o>; 3]>,
     /// A process all of whose namespaces of these kinds are joined first (a pidfd).
     pub enter: Option<(BorrowedFd<'o>, CloneFlags)>,
+    /// A tree of the host's that [`crate::plan::Step::Tools`] puts beside the container's files.
+    pub tools: Option<&'o Source>,
 }
 
 /// Whoever launches, at the points where a launch can still be called off by an error.
@@ -128,7 +131,7 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     let pid = match cloned.map_err(|errno| clone_error(plan, errno)) {
         Ok(Cloned::Child { misplaced }) => {
             drop(outside);
-            let child = Child { plan, options, prepared, channel: inside, mask, root: None };
+            let child = Child { plan, options, prepared, channel: inside, mask, root: None, tools: None };
             match intermediate {
                 true => child.run_as_intermediate(),
                 false => child.run(flags.contains(CloneFlags::NEWUSER), misplaced),

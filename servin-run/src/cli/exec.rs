@@ -14,8 +14,9 @@ use crate::container::people::Phase;
 use crate::container::record::{Container, load_config};
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{stderr, stdout};
-use crate::launch;
+use crate::launch::program::DEFAULT_PATH;
 use crate::launch::sealed::Company;
+use crate::launch::{self, tools};
 use crate::plan::capabilities::CapabilitySet;
 use crate::spec;
 use crate::supervise::foreground;
@@ -34,6 +35,12 @@ pub const EXEC: Command = Command {
                 flag("workdir", Some('w'), Some("DIR"), "working directory"),
                 flag("user", Some('u'), Some("USER[:GROUP]"), "names or numbers"),
                 flag("privileged", None, None, "with all capabilities and without a filter"),
+                flag(
+                    "with",
+                    None,
+                    Some("DIR|IMAGE|host"),
+                    "run a tool from there; the container's files are below /container",
+                ),
             ],
         ),
         Group(
@@ -90,6 +97,10 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     if process.terminal == Some(true) && !process.env.iter().any(|line| line.starts_with("TERM=")) {
         process.env.push("TERM=xterm".into());
     }
+    let tools = given.value("with").map(|word| run::tools(invocation, given, word)).transpose()?;
+    if tools.is_some() {
+        beside_tools(&mut process);
+    }
     run::add_variables(invocation, given, &mut process.env)?;
     if let Some(cwd) = given.value("workdir") {
         if !cwd.starts_with('/') {
@@ -117,6 +128,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         ignore_paused: false,
         cgroup: None,
         unfiltered: privileged,
+        tools,
     };
     let input = given.switch("interactive", false) && !detach;
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
@@ -132,6 +144,13 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     // Of a program that is left alone, the process that has started it: until it was waited for, it belongs to the
     // container.
     foreground::attend(running, input)
+}
+
+/// A tool is looked for among the tools, with their own libraries, and starts where the container's programs do.
+fn beside_tools(process: &mut spec::Process) {
+    process.env.retain(|line| !line.starts_with("LD_"));
+    set(&mut process.env, "PATH", &[DEFAULT_PATH, ":", tools::TOOLS].concat());
+    process.cwd = [tools::CONTAINER, &process.cwd].concat();
 }
 
 /// Sets a variable.

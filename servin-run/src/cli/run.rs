@@ -8,6 +8,7 @@ mod rootfs;
 
 pub use flags::add_variables;
 pub use lifetime::nanoseconds;
+pub use rootfs::tools;
 
 use alloc::vec::Vec;
 

@@ -14,6 +14,7 @@ use super::record::{Container, load_config};
 use crate::cgroup::{Cgroup, Hierarchy, Limits};
 use crate::error::{Error, Result};
 use crate::launch::{self, Running, Watch};
+use crate::plan::mounts::Source;
 use crate::plan::namespaces::{self, Namespaces};
 use crate::plan::{self, Plan, Step, schedule};
 use crate::spec::{self, NamespaceKind, Status};
@@ -33,6 +34,8 @@ pub struct Request<'r> {
     pub cgroup: Option<&'r str>,
     /// Without the container's seccomp filter.
     pub unfiltered: bool,
+    /// A tree of the host's, whose programs the process is to have at hand.
+    pub tools: Option<Source>,
 }
 
 /// Starts the process. What it shares with the container: all namespaces and the root; what it does not have of
@@ -45,10 +48,14 @@ pub fn enter(container: &Container, request: &Request, options: launch::Options)
         return Err(Error::new("cannot exec in a paused container (use --ignore-paused to override)"));
     }
     let config = load_config(&container.directory)?;
-    let planned = plan(&request.process, process.pid, &config, request.unfiltered)?;
+    let planned = plan(request, process.pid, &config)?;
     let entry = &mut Entry { request };
     let cgroup = cgroup(container, process.pid, request.cgroup)?;
-    let options = launch::Options { cgroup: cgroup.as_ref().map(|cgroup| cgroup.descriptor()), ..options };
+    let options = launch::Options {
+        cgroup: cgroup.as_ref().map(|cgroup| cgroup.descriptor()),
+        tools: request.tools.as_ref(),
+        ..options
+    };
     let descriptor = process.descriptor.as_ref().map(AsFd::as_fd);
     let mut options =
         launch::Options { enter: descriptor.map(|process| (process, kinds(&planned))), ..options };
@@ -82,12 +89,14 @@ fn cgroup(container: &Container, first: Pid, asked_for: Option<&str>) -> Result<
 }
 
 /// There is little to set up: the container is there.
-fn plan(process: &spec::Process, pid: Pid, config: &spec::Config, unfiltered: bool) -> Result<Plan> {
+fn plan(request: &Request, pid: Pid, config: &spec::Config) -> Result<Plan> {
+    let process = &request.process;
     let linux = config.linux.as_ref().ok_or_else(|| Error::new("linux is missing"))?;
     let affinity = schedule::affinity(process)?;
     let mut process = plan::process::plan(process, linux, false)?;
     process.schedule.processors = affinity;
-    let steps: Vec<Step> = process.terminal.iter().map(|_| Step::Terminal).collect();
+    let mut steps: Vec<Step> = process.terminal.iter().map(|_| Step::Terminal).collect();
+    steps.extend(request.tools.iter().map(|_| Step::Tools));
     let mut joined: Vec<(NamespaceKind, String)> = Vec::new();
     // The one that gives the rights for the others first.
     for (kind, file) in [
@@ -107,7 +116,7 @@ fn plan(process: &spec::Process, pid: Pid, config: &spec::Config, unfiltered: bo
             joined.push((kind, path));
         }
     }
-    let seccomp = if unfiltered { None } else { plan::filter(config, linux)? };
+    let seccomp = if request.unfiltered { None } else { plan::filter(config, linux)? };
     let namespaces = Namespaces { joined, ..Namespaces::default() };
     Ok(Plan {
         namespaces,

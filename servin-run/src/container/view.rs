@@ -69,13 +69,18 @@ pub fn of_layers(layers: &[String], user_xattrs: bool) -> Result<OwnedFd> {
     if let [layer] = layers {
         return of_directory(layer);
     }
+    overlay_of(&lower(layers, user_xattrs))
+}
+
+/// The words for an overlay of these layers, the highest first, that nobody can write to.
+pub fn lower(layers: &[String], user_xattrs: bool) -> Vec<String> {
     let escape = |path: &String| path.replace('\\', "\\\\").replace(':', "\\:");
     let lower: Vec<String> = layers.iter().map(escape).collect();
     let mut options = Vec::from([format!("lowerdir={}", lower.join(":"))]);
     if user_xattrs {
         options.push("userxattr".to_string());
     }
-    overlay_of(&options)
+    options
 }
 
 fn of_directory(path: &str) -> Result<OwnedFd> {

@@ -20,7 +20,7 @@ use super::channel::{Channel, Message};
 use super::clock::Clock;
 use super::hide::{self, Masks};
 use super::mount::Outcome;
-use super::{Options, device, hooks, identity, label, mount, program, rootfs, sysctl};
+use super::{Options, device, hooks, identity, label, mount, program, rootfs, sysctl, tools};
 use crate::cgroup;
 use crate::error::{Error, Result, Step as _};
 use crate::fs::copy::write_all;
@@ -62,6 +62,8 @@ pub struct Child<'p> {
     pub mask: SignalSet,
     /// The root file system's mount, once there is one.
     pub root: Option<OwnedFd>,
+    /// The tree of [`Options::tools`].
+    pub tools: Option<OwnedFd>,
 }
 
 impl Child<'_> {
@@ -256,14 +258,29 @@ impl Child<'_> {
         // From here on processes of another container may see this one (CVE-2016-9962).
         set_dumpable_behavior(DumpableBehavior::NotDumpable).step(|| "become non-dumpable")?;
         if let Some((process, kinds)) = enter {
-            setns(&process, kinds).map_err(|errno| {
-                let error = Error::os("join the container's namespaces", errno);
-                if errno == Errno::SRCH { Error::new("container not running") } else { error }
-            })?;
+            let join = |kinds: CloneFlags| match kinds.is_empty() {
+                true => Ok(()),
+                false => setns(&process, kinds).map_err(|errno| {
+                    let error = Error::os("join the container's namespaces", errno);
+                    if errno == Errno::SRCH { Error::new("container not running") } else { error }
+                }),
+            };
+            match self.options.tools {
+                None => join(kinds)?,
+                Some(_) => {
+                    join(kinds.difference(CloneFlags::NEWNS))?;
+                    self.open_tools()?;
+                    join(CloneFlags::NEWNS)?;
+                }
+            }
         }
         for ((kind, path), namespace) in
-            self.plan.namespaces.joined.iter().zip(self.prepared.namespaces.drain(..))
+            self.plan.namespaces.joined.iter().zip(core::mem::take(&mut self.prepared.namespaces))
         {
+            // That of mounts is the last one.
+            if *kind == NamespaceKind::Mount {
+                self.open_tools()?;
+            }
             setns(&namespace, namespaces::flag(*kind)).map_err(|errno| {
                 let error = Error::os(format!("join the {} namespace {path}", kind.as_str()), errno);
                 if errno == Errno::INVAL {
@@ -273,6 +290,12 @@ impl Child<'_> {
                 }
             })?;
         }
+        Ok(())
+    }
+
+    fn open_tools(&mut self) -> Result<()> {
+        let open = |source| tools::open(source).map_err(|error| error.within("take the tools (--with)"));
+        self.tools = self.options.tools.map(open).transpose()?;
         Ok(())
     }
 
@@ -312,6 +335,10 @@ impl Child<'_> {
                 self.root = Some(root.step(|| "open /")?);
                 self.open_terminal(false)
             }
+            Step::Tools => match self.tools.take() {
+                Some(tree) => tools::enter(&tree),
+                None => Err(Error::new("there are none")),
+            },
             Step::Sysctl(sysctl) => sysctl::write(sysctl),
             Step::RuntimeHooks => self.ask(&Message::Hooks),
             Step::ContainerHooks => {

@@ -48,6 +48,8 @@ pub enum Step {
     Console,
     /// Open a terminal for a process that comes later.
     Terminal,
+    /// Give the process a root of tools, with the container's files beside them.
+    Tools,
     /// Write a kernel parameter.
     Sysctl(Sysctl),
     /// Run the hooks of the runtime's namespaces: `prestart`, then `createRuntime`.
@@ -72,6 +74,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Terminal => f.write_str("open a terminal"),
+            Step::Tools => f.write_str("put the tools beside the container's files"),
             Step::RuntimeHooks => f.write_str("run the hooks prestart and createRuntime"),
             Step::ContainerHooks => f.write_str("run the hooks createContainer"),
             Step::Loopback => f.write_str("bring the loopback interface up"),

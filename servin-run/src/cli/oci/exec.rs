@@ -72,6 +72,7 @@ pub fn exec(session: &Session, arguments: &[&str]) -> Result<i32> {
         ignore_paused: given.switch("ignore-paused", false),
         cgroup: given.value("cgroup"),
         unfiltered: false,
+        tools: None,
     };
     let mut options = options(false);
     options.keyring = Some(alloc::format!("_ses.{id}"));

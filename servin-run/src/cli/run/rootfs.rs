@@ -10,6 +10,7 @@ use super::super::login::AUTHFILE;
 use super::super::oci::{self, signals};
 use super::super::{Invocation, pull};
 use crate::container::people::{HealthCheck, Record, Store};
+use crate::container::view;
 use crate::error::{Error, Result};
 use crate::image::documents::{Healthcheck, Platform, RunConfig};
 use crate::image::host_root;
@@ -17,6 +18,7 @@ use crate::image::reference::Reference;
 use crate::image::rootfs::{self, Layers};
 use crate::image::store::{self, Held, Image};
 use crate::plan::defaults::Layer;
+use crate::plan::mounts::Source;
 
 /// The flags about it.
 pub const IMAGE: Group = Group(
@@ -145,6 +147,33 @@ impl<'g> Rootfs<'g> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The tree of tools that `--with` names: the host's own, those of a directory, or those of an image.
+pub fn tools(invocation: &Invocation, given: &Given, word: &str) -> Result<Source> {
+    let named = |error: Error| error.within(format_args!("--with {word}"));
+    let bind = |path: String| Source::Bind { path, recursive: true };
+    if word == "host" {
+        return Ok(bind(host_root(&invocation.home(given)?)?));
+    }
+    if word.starts_with(['/', '.']) {
+        return oci::absolute(word).map(bind).map_err(named);
+    }
+    let Layers { mut paths, user_xattrs, copied } =
+        Chosen::new(invocation, given, word).map_err(named)?.layers;
+    match paths.len() {
+        0 => Err(named(Error::new("the image has no files"))),
+        1 => Ok(bind(paths.remove(0))),
+        _ if copied => {
+            Err(named(Error::new("the image has several layers, and this host no overlay for them")))
+        }
+        _ => Ok(Source::FileSystem {
+            kind: "overlay".into(),
+            name: "overlay".into(),
+            parameters: view::lower(&paths, user_xattrs),
+            old_flags: 0,
+        }),
     }
 }
 
