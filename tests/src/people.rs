@@ -30,6 +30,13 @@ pub fn servin(arguments: &[&str]) -> Finished {
     start(run::quiet(command)).finish()
 }
 
+/// A field of `servin inspect`, as `.State.Pid`.
+#[track_caller]
+pub fn field(name: &str, field: &str) -> String {
+    let template = format!("{{{{{field}}}}}");
+    servin(&["inspect", "-f", &template, name]).succeeds().out.trim().to_string()
+}
+
 /// A `servin run` under construction: flags, then a program in a copy of a root of the fixtures.
 #[derive(Clone)]
 pub struct People {

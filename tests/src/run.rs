@@ -23,6 +23,16 @@ pub fn within(limit: Duration) -> Duration {
     limit * patience
 }
 
+/// Waits until something is so; fails the test if it does not come about.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + within(Duration::from_secs(20));
+    while !is_so() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn ended(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let end = Instant::now() + within(limit);
     let mut pause = Duration::from_micros(200);
@@ -228,7 +238,14 @@ pub fn children(pid: i32) -> Vec<i32> {
 }
 
 /// The command with nothing on its standard input.
-pub(crate) fn quiet(mut command: Command) -> Command {
+pub fn quiet(mut command: Command) -> Command {
     command.stdin(Stdio::from(File::open("/dev/null").expect("open /dev/null")));
     command
+}
+
+/// The command under a kernel that refuses something, as `probe refuse` says it: system calls, or `nftables`.
+pub fn refusing(refused: &[&str], command: &Command) -> Command {
+    let mut wrapped = Command::new(places::probe());
+    wrapped.arg("refuse").args(refused).arg("--").arg(command.get_program()).args(command.get_args());
+    quiet(wrapped)
 }

@@ -4,12 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
-use servin_tests::{
-    Bundle, People, alone, cgroup_mount, has_controller, kill, oci, reap_one, status, within,
-};
+use servin_tests::{Bundle, People, alone, cgroup_mount, has_controller, kill, oci, reap_one, status, until};
 
 fn shell(script: &str) -> Bundle {
     Bundle::of("busybox").args(&["/bin/sh", "-c", script])
@@ -33,16 +31,6 @@ fn place_of(pid: i32) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("a process");
     let line = text.lines().find_map(|line| line.strip_prefix("0::"));
     line.expect("the unified hierarchy").to_string()
-}
-
-/// Waits until it is so.
-#[track_caller]
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + within(Duration::from_secs(20));
-    while !so() {
-        assert!(Instant::now() < end, "{what}");
-        sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

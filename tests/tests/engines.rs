@@ -7,10 +7,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use servin_tests::{Finished, Terminal, alone, cgroup_mount, fixture, scratch, servin_run, start, within};
+use servin_tests::{Finished, Terminal, alone, cgroup_mount, fixture, scratch, servin_run, start, until};
 
 /// Mounts of the engines' own, over what is the host's.
 const SET_UP: &str = "\
@@ -126,15 +124,6 @@ impl Drop for Engines {
 }
 
 const SLEEPER: &str = "trap 'exit 3' TERM; while :; do sleep 0.1; done";
-
-#[track_caller]
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + within(Duration::from_secs(20));
-    while !so() {
-        assert!(Instant::now() < end, "{what}");
-        sleep(Duration::from_millis(20));
-    }
-}
 
 #[test]
 fn podman_runs_containers_and_hands_their_codes_on() {

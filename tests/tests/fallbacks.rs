@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use servin_tests::{Bundle, People, Report, Terminal, alone, kill, tmpfs, unmount};
+use servin_tests::{Bundle, People, Report, Terminal, alone, kill, refusing, tmpfs, unmount};
 
 /// Calls that older kernels lack, as they went missing together.
 #[rustfmt::skip]
@@ -232,11 +232,8 @@ fn a_terminal_works_where_the_kernel_lacks_the_new_mount_calls() {
 #[test]
 fn people_get_their_container_without_memfds_or_are_told() {
     alone(|| {
-        let mut command = std::process::Command::new(servin_tests::probe());
-        let people = People::new();
-        let run = people.command(&["/bin/probe", "report"]);
-        command.args(["refuse", "memfd_create", "--"]).arg(run.get_program()).args(run.get_args());
-        let run = servin_tests::start(command).finish();
+        let command = People::new().command(&["/bin/probe", "report"]);
+        let run = servin_tests::start(refusing(&["memfd_create"], &command)).finish();
         match run.code {
             0 => assert_eq!(run.report()["pid"], 2),
             _ => drop(run.fails(&["in memory", "ENOSYS"])),

@@ -3,110 +3,18 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use servin_tests::{
-    Finished, OUR_ADDRESS, OUR_ADDRESS6, OUTSIDE, OUTSIDE6, Outside, People, alone, ask, ask_from,
-    bring_up_loopback, forget_home, kill, servin, skip, within,
+    OUR_ADDRESS, OUR_ADDRESS6, OUTSIDE, OUTSIDE6, Outside, People, Server, alone, ask, ask_from,
+    assert_answers, at, bring_up_loopback, forget_home, kill, nft_lists, redirections, servin, skip, until,
+    within,
 };
-
-/// A detached container that answers at ports, as `probe answer` does; removed with the value.
-struct Server {
-    name: String,
-}
-
-impl Server {
-    /// `flags` publish; `ports` are those that it answers at.
-    #[track_caller]
-    fn start(name: &str, flags: &[&str], ports: &[&str]) -> Server {
-        Server::run(name, flags, ports).succeeds();
-        let server = Server { name: name.to_string() };
-        if let Some(port) = ports.iter().find(|port| !port.contains('/')) {
-            let place = format!("127.0.0.1:{port}");
-            until(&format!("{name} answers"), || ask_from(server.pid(), &["tcp", &place]) != "refused");
-        }
-        server
-    }
-
-    fn run(name: &str, flags: &[&str], ports: &[&str]) -> Finished {
-        let people = People::new().flags(&["-d", "--rm=false", "--name", name]).flags(flags);
-        people.run(&[&["/bin/probe", "answer", name], ports].concat())
-    }
-
-    /// What Servin keeps of it.
-    fn record(&self) -> Value {
-        let containers =
-            Path::new(&std::env::var("SERVIN_HOME").expect("set by the harness")).join("containers");
-        let all = fs::read_dir(&containers).expect("list the containers").flatten();
-        let mut records = all.filter_map(|entry| {
-            let text = fs::read_to_string(entry.path().join("container.json")).ok()?;
-            Some(text.parse::<Value>().expect("a record"))
-        });
-        records.find(|record| record["name"] == self.name.as_str()).expect("a container of that name")
-    }
-
-    /// Its PID 1 as the test sees it.
-    fn pid(&self) -> i32 {
-        self.record()["state"]["pid"].as_i64().expect("a pid") as i32
-    }
-
-    /// Its own address.
-    fn address(&self) -> String {
-        let record = self.record();
-        let address = record["attached"]["endpoints"][0]["addresses"][0]["address"].as_str();
-        address.expect("an address").to_string()
-    }
-
-    /// What `servin port` says.
-    fn ports(&self) -> Vec<String> {
-        servin(&["port", &self.name]).succeeds().lines().iter().map(|line| line.to_string()).collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        servin(&["rm", "-f", &self.name]);
-    }
-}
-
-/// Waits until it is so.
-#[track_caller]
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + within(Duration::from_secs(20));
-    while !is_so() {
-        assert!(Instant::now() < end, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// The elements of all maps that nft lists, or nothing where it is not installed (in QEMU).
-fn redirections() -> Vec<String> {
-    let text = nft_lists("ruleset");
-    let elements = text.lines().filter(|line| line.contains(" comment ") && line.contains(" : "));
-    elements.map(|line| line.trim().to_string()).collect()
-}
-
-fn nft_lists(what: &str) -> String {
-    let listed = Command::new("nft").args(["list"]).args(what.split(' ')).output();
-    listed.map_or(String::new(), |listed| String::from_utf8_lossy(&listed.stdout).into_owned())
-}
 
 /// A test has a network namespace of its own; `lo` in it is down at first.
 fn prepare() {
     bring_up_loopback().expect("bring lo up");
-}
-
-/// `ADDRESS:PORT`.
-fn at(address: &str, port: u16) -> String {
-    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
-}
-
-#[track_caller]
-fn assert_answers(answer: &str, expected: &str) {
-    assert!(answer.starts_with(expected), "{expected:?} was to answer: {answer:?}");
 }
 
 #[test]
@@ -230,15 +138,6 @@ fn what_is_published_to_loopback_is_for_the_host_alone() {
     });
 }
 
-impl Server {
-    /// The host's address in its network.
-    fn gateway(&self) -> String {
-        let record = self.record();
-        let gateway = record["attached"]["endpoints"][0]["addresses"][0]["gateway"].as_str();
-        gateway.expect("a gateway").to_string()
-    }
-}
-
 #[test]
 fn ranges_and_free_ports_are_chosen_and_shown() {
     alone(|| {
@@ -274,11 +173,11 @@ fn a_port_that_is_taken_is_refused_before_anything_runs() {
         prepare();
         let web = Server::start("web", &["-p", "8080:80"], &["80"]);
         let taken = "publish 0.0.0.0:8080/tcp: container web";
-        Server::run("second", &["-p", "8080:80"], &["80"]).fails(&[taken]);
-        Server::run("second", &["-p", "127.0.0.1:8080:80"], &["80"]).fails(&["container web"]);
+        Server::try_start("second", &["-p", "8080:80"], &["80"]).fails(&[taken]);
+        Server::try_start("second", &["-p", "127.0.0.1:8080:80"], &["80"]).fails(&["container web"]);
         let listener = TcpListener::bind("127.0.0.1:9090").expect("listen");
         for mode in ["auto", "proxy"] {
-            Server::run("second", &["--publish-mode", mode, "-p", "9090:80"], &["80"])
+            Server::try_start("second", &["--publish-mode", mode, "-p", "9090:80"], &["80"])
                 .fails(&[":9090/tcp: address already in use", "a program of this host listens there"]);
         }
         servin(&["rm", "second"]);
@@ -374,10 +273,10 @@ fn rules_of_others_are_left_alone_and_a_chain_that_drops_is_named() {
         }
         let theirs = || ["inet mine", "ip filter"].map(|table| nft_lists(&format!("table {table}")));
         let before = theirs();
-        let said = Server::run("web", &["-p", "8080:80"], &["80"]).succeeds();
+        let said = Server::try_start("web", &["-p", "8080:80"], &["80"]).succeeds();
         assert!(said.err.contains("ip filter FORWARD"), "{}", said.err);
         assert_eq!(redirections().len(), 1);
-        drop(Server { name: "web".into() });
+        drop(Server::of("web"));
         assert_eq!(theirs(), before);
         forget_home();
     });
@@ -394,7 +293,7 @@ fn a_web_server_of_busybox_is_fetched_from_through_either() {
             fs::write(people.root().join("srv/index.html"), &page).expect("write a page");
             let people = people.flags(&["-d", "--name", "web", "--publish-mode", mode, "-p", "8080:80"]);
             people.run(&["busybox", "httpd", "-f", "-h", "/srv"]).succeeds();
-            let server = Server { name: "web".into() };
+            let server = Server::of("web");
             let fetch = || {
                 let mut connection = TcpStream::connect("127.0.0.1:8080").ok()?;
                 connection.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
@@ -461,13 +360,13 @@ fn containers_that_are_started_at_once_get_ports_of_their_own() {
             })
             .collect();
         started.into_iter().for_each(|one| drop(one.finish().succeeds()));
-        let servers: Vec<Server> = names.into_iter().map(|name| Server { name }).collect();
+        let servers: Vec<Server> = names.iter().map(|name| Server::of(name)).collect();
         let mut ports = Vec::new();
         for server in &servers {
             for line in server.ports() {
                 let port: u16 = line.rsplit_once(':').expect("a port").1.parse().expect("a number");
                 until("it answers", || ask(&["tcp", &at("127.0.0.1", port)]) != "refused");
-                assert_answers(&ask(&["tcp", &at("127.0.0.1", port)]), &format!("{} ", server.name));
+                assert_answers(&ask(&["tcp", &at("127.0.0.1", port)]), &format!("{} ", server.name()));
                 ports.push(port);
             }
         }

@@ -1,23 +1,9 @@
 //! Containers that are started again: by their policy, by a person, with the host.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use servin_tests::{People, alone, cgroup_mount, kill, reap_one, servin, skip, within};
-
-fn field(name: &str, field: &str) -> String {
-    let template = format!("{{{{{field}}}}}");
-    servin(&["inspect", "-f", &template, name]).succeeds().out.trim().to_string()
-}
-
-#[track_caller]
-fn until(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + within(Duration::from_secs(20));
-    while !so() {
-        assert!(Instant::now() < end, "{what} did not come about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use servin_tests::{People, alone, cgroup_mount, field, kill, reap_one, servin, skip, until};
 
 #[test]
 fn a_container_that_fails_is_started_again_as_often_as_asked_for() {
@@ -79,8 +65,10 @@ fn a_person_restarts_a_container() {
 #[test]
 fn after_a_reboot_those_come_back_that_want_to() {
     alone(|| {
+        // One root for all: the next one's would take the place of one from which a program is just being started.
+        let people = People::of("busybox");
         let make = |name: &str, policy: &str| {
-            People::of("busybox").flags(&["--restart", policy]).detached(name, &["sleep", "1000"]);
+            people.clone().flags(&["--restart", policy]).detached(name, &["sleep", "1000"]);
         };
         make("always", "always");
         make("stopped", "unless-stopped");

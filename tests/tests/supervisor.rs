@@ -3,26 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use servin_tests::{People, Terminal, alone, children, kill, reap_one, servin, within};
+use servin_tests::{People, Terminal, alone, children, field, kill, reap_one, servin, until};
 
 fn busybox() -> People {
     People::of("busybox")
-}
-
-/// A field of `servin inspect`.
-fn field(name: &str, field: &str) -> String {
-    let template = format!("{{{{{field}}}}}");
-    servin(&["inspect", "-f", &template, name]).succeeds().out.trim().to_string()
-}
-
-/// Waits until something is so.
-#[track_caller]
-fn until(what: &str, so: impl Fn() -> bool) {
-    let end = Instant::now() + within(Duration::from_secs(20));
-    while !so() {
-        assert!(Instant::now() < end, "{what} did not come about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn pid(name: &str) -> i32 {

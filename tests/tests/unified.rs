@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use servin_tests::{
     Bundle, alone, cgroup_mount, has_controller, oci, reap_one, scratch, servin_run, start, state, status,
-    within,
+    until,
 };
 
 fn shell(script: &str) -> Bundle {
@@ -36,15 +36,6 @@ fn number(bundle: &Bundle, name: &str, key: &str) -> u64 {
     let text = read(bundle, name);
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {key} in {text}")).parse().expect("a number")
-}
-
-#[track_caller]
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + within(Duration::from_secs(20));
-    while !so() {
-        assert!(Instant::now() < end, "{what}");
-        sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

@@ -57,6 +57,9 @@ const HOST_PACKAGES: &[&str] = &[
     "erofs-utils",
     "zstd",
     "apache2-utils",
+    "curl",
+    "nginx-light",
+    "slirp4netns",
     "openssl",
 ];
 

@@ -28,7 +28,7 @@ const MODULES: &[&str] = &[
     // File systems, and what they are mounted from.
     "overlay", "loop", "squashfs", "erofs", "fuse", "configfs",
     // Links and addresses.
-    "af_packet", "veth", "bridge", "br_netfilter", "dummy", "macvlan", "ipvlan", "tun",
+    "af_packet", "sctp", "veth", "bridge", "br_netfilter", "dummy", "macvlan", "ipvlan", "tun",
     // The packet filter: tables, and the expressions that publishing ports needs.
     "nf_tables", "nf_conntrack", "nf_nat", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "nft_redir", "nft_reject_inet",
     "nft_fib_inet", "nft_compat", "nf_conntrack_netlink",

@@ -52,8 +52,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "echo-tty",       arguments: "",                                 run: wait::echo_terminal },
     Command { name: "children",       arguments: "",                                 run: wait::children },
     // Talks.
-    Command { name: "answer",         arguments: "NAME PORT[/udp]…",                 run: talk::answer },
-    Command { name: "ask",            arguments: "tcp|udp ADDRESS:PORT [OWN-PORT]",  run: talk::ask },
+    Command { name: "answer",         arguments: "NAME PORT[/udp|/sctp]…",           run: talk::answer },
+    Command { name: "ask",            arguments: "tcp|udp|sctp ADDRESS:PORT [OWN-PORT]", run: talk::ask },
     // Runs something else.
     Command { name: "refuse",         arguments: "CALL[,CALL…] [--errno NAME] -- PROGRAM…", run: refuse::refuse },
     Command { name: "both",           arguments: "COMMAND… , COMMAND…",              run: both },

@@ -110,6 +110,8 @@ const ERRNOS: &[(i32, &str)] = &[
     (libc::ELOOP, "ELOOP"),
     (libc::EOPNOTSUPP, "EOPNOTSUPP"),
     (libc::EOVERFLOW, "EOVERFLOW"),
+    (libc::EAFNOSUPPORT, "EAFNOSUPPORT"),
+    (libc::EPROTONOSUPPORT, "EPROTONOSUPPORT"),
     (libc::E2BIG, "E2BIG"),
 ];
 

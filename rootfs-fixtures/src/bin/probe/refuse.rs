@@ -1,5 +1,6 @@
 //! Runs a program under a kernel that refuses some system calls: how every fallback is tested. The filter is a
-//! classic BPF program, so a call is refused as a whole, whatever its arguments.
+//! classic BPF program, so a call is refused as a whole, whatever its arguments; `nftables` stands for sockets to the
+//! kernel's packet filter, which a kernel without one refuses.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -39,6 +40,9 @@ fn plan(arguments: &[String]) -> Result<(Vec<sock_filter>, &[String]), String> {
     if program.is_empty() {
         return Err("no program".to_string());
     }
+    if calls == "nftables" {
+        return Ok((netfilter_filter(answer as u32), program));
+    }
     let numbers = calls.split(',').map(|name| {
         let known = SYSTEM_CALLS.iter().find(|(known, _)| *known == name);
         known.map(|(_, number)| *number as u32).ok_or(format!("unknown system call {name}"))
@@ -55,5 +59,25 @@ fn filter(numbers: &[u32], errno: u32) -> Vec<sock_filter> {
         program.push(step(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno));
     }
     program.push(step(BPF_RET | BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
+    program
+}
+
+/// socket(AF_NETLINK, …, NETLINK_NETFILTER) fails. The low halves of the arguments (seccomp_data has each in eight
+/// bytes, from the sixteenth on) are all that the kernel looks at.
+fn netfilter_filter(errno: u32) -> Vec<sock_filter> {
+    /// NETLINK_NETFILTER of linux/netlink.h.
+    const NETFILTER: u32 = 12;
+    let half = if cfg!(target_endian = "big") { 4 } else { 0 };
+    let compared =
+        [(0, libc::SYS_socket as u32), (16 + half, libc::AF_NETLINK as u32), (32 + half, NETFILTER)];
+    let step = |code: u32, jf, k| sock_filter { code: code as u16, jt: 0, jf, k };
+    let mut program = Vec::new();
+    for (index, (offset, value)) in compared.into_iter().enumerate() {
+        program.push(step(BPF_LD | BPF_W | BPF_ABS, 0, offset));
+        // Past the other comparisons and the refusal.
+        program.push(step(BPF_JMP | BPF_JEQ | BPF_K, ((compared.len() - 1 - index) * 2 + 1) as u8, value));
+    }
+    program.push(step(BPF_RET | BPF_K, 0, libc::SECCOMP_RET_ERRNO | errno));
+    program.push(step(BPF_RET | BPF_K, 0, libc::SECCOMP_RET_ALLOW));
     program
 }

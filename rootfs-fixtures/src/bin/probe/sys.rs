@@ -5,7 +5,8 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::RawFd;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// The C library's entry, taken before std's own: std would ignore SIGPIPE, install handlers and open missing
@@ -381,6 +382,40 @@ pub fn wait(pid: i32) -> io::Result<(i32, i32)> {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: does not return.
     unsafe { libc::_exit(code) }
+}
+
+/// A stream of SCTP that listens at a place, or is connected to one.
+pub fn sctp(place: &SocketAddr, listens: bool) -> io::Result<OwnedFd> {
+    let family = if place.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: no pointers.
+    let made = check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 132) })?;
+    // SAFETY: the kernel has just made it, and nobody else has it.
+    let socket = unsafe { OwnedFd::from_raw_fd(made as RawFd) };
+    // struct sockaddr_in, or struct sockaddr_in6.
+    let mut bytes = vec![0; 2];
+    bytes[..2].copy_from_slice(&(family as u16).to_ne_bytes());
+    bytes.extend(place.port().to_be_bytes());
+    match place.ip() {
+        IpAddr::V4(address) => bytes.extend([&address.octets()[..], &[0; 8]].concat()),
+        IpAddr::V6(address) => bytes.extend([&[0; 4], &address.octets()[..], &[0; 4]].concat()),
+    }
+    let (address, length) = (bytes.as_ptr().cast::<libc::sockaddr>(), bytes.len() as libc::socklen_t);
+    let (raw, patience) = (socket.as_raw_fd(), libc::timeval { tv_sec: 2, tv_usec: 0 });
+    if listens {
+        // SAFETY: an address and its length; the kernel copies it, however it is aligned.
+        check(unsafe { libc::bind(raw, address, length) })?;
+        // SAFETY: no pointers.
+        check(unsafe { libc::listen(raw, 16) })?;
+    } else {
+        let size = size_of::<libc::timeval>() as libc::socklen_t;
+        // SAFETY: a time and its length.
+        check(unsafe {
+            libc::setsockopt(raw, libc::SOL_SOCKET, libc::SO_SNDTIMEO, (&raw const patience).cast(), size)
+        })?;
+        // SAFETY: as above.
+        check(unsafe { libc::connect(raw, address, length) })?;
+    }
+    Ok(socket)
 }
 
 /// Installs a seccomp filter on this process, kept over execve.

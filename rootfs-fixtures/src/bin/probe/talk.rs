@@ -5,38 +5,46 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 use std::thread;
 use std::time::Duration;
 
-use crate::{number, say};
+use crate::{number, say, sys};
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest datagram that is answered.
 const DATAGRAM: usize = 65536;
 
-/// Says `ready` and answers at each `PORT`, and by datagrams at each `PORT/udp`, for ever: `NAME`, then the address
-/// of who asks; what else a connection brings it gets back.
+/// Says `ready` and answers at each `PORT`, by datagrams at each `PORT/udp` and by SCTP's streams at each `PORT/sctp`,
+/// for ever: `NAME`, then the address of who asks; what else a connection brings it gets back.
 pub fn answer(arguments: &[String]) -> i32 {
     let Some((name, ports)) = arguments.split_first() else { return 2 };
     let mut workers = Vec::new();
     for port in ports {
-        let (number, datagrams) = match port.strip_suffix("/udp") {
-            Some(number) => (number, true),
-            None => (port.as_str(), false),
-        };
+        let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
         // One socket for both families, where there are both.
         let number = number.parse().unwrap_or(0);
         let places: [SocketAddr; 2] =
             [(Ipv6Addr::UNSPECIFIED, number).into(), (Ipv4Addr::UNSPECIFIED, number).into()];
         let name = name.clone();
-        workers.push(match datagrams {
-            true => match UdpSocket::bind(&places[..]) {
-                Ok(socket) => thread::spawn(move || answer_datagrams(&name, &socket)),
+        let listener = match protocol {
+            "udp" => match UdpSocket::bind(&places[..]) {
+                Ok(socket) => {
+                    workers.push(thread::spawn(move || answer_datagrams(&name, &socket)));
+                    continue;
+                }
                 Err(error) => return refused(&error),
             },
-            false => match TcpListener::bind(&places[..]) {
-                Ok(listener) => thread::spawn(move || answer_connections(&name, &listener)),
-                Err(error) => return refused(&error),
-            },
-        });
+            // std's own words for a connection are those for any socket of that kind.
+            "sctp" => places
+                .iter()
+                .map(|place| sys::sctp(place, true))
+                .find(Result::is_ok)
+                .unwrap_or_else(|| Err(std::io::Error::from_raw_os_error(libc::EPROTONOSUPPORT)))
+                .map(TcpListener::from),
+            _ => TcpListener::bind(&places[..]),
+        };
+        match listener {
+            Ok(listener) => workers.push(thread::spawn(move || answer_connections(&name, &listener))),
+            Err(error) => return refused(&error),
+        }
     }
     say("ready");
     for worker in workers {
@@ -75,13 +83,14 @@ fn answer_connections(name: &str, listener: &TcpListener) {
     }
 }
 
-/// Asks at `tcp|udp ADDRESS:PORT`, from `PORT` if one is given (UDP), and says the answer, or why there is none.
+/// Asks at `tcp|udp|sctp ADDRESS:PORT`, from `PORT` if one is given (UDP), and says the answer, or why there is none.
 pub fn ask(arguments: &[String]) -> i32 {
     let [kind, address, rest @ ..] = arguments else { return 2 };
     let Ok(address) = address.parse::<SocketAddr>() else { return 2 };
     let answer = match kind.as_str() {
         "udp" => ask_by_datagram(address, number(rest, 0).unwrap_or(0) as u16),
-        _ => ask_by_connection(address),
+        "sctp" => sys::sctp(&address, false).and_then(|socket| ask_by_connection(socket.into())),
+        _ => TcpStream::connect_timeout(&address, PATIENCE).and_then(ask_by_connection),
     };
     match answer {
         Ok(text) => say(text.trim_end()),
@@ -109,8 +118,7 @@ fn ask_by_datagram(address: SocketAddr, from: u16) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
-fn ask_by_connection(address: SocketAddr) -> std::io::Result<String> {
-    let mut connection = TcpStream::connect_timeout(&address, PATIENCE)?;
+fn ask_by_connection(mut connection: TcpStream) -> std::io::Result<String> {
     connection.set_read_timeout(Some(PATIENCE))?;
     let mut line = Vec::new();
     let mut byte = [0];
