@@ -18,6 +18,7 @@ pub fn make(fixtures: &Path) -> Result<()> {
     crate::probe::build(&probe)?;
     minimal(&roots.join("minimal"), &probe)?;
     busybox(&roots.join("busybox"), &probe)?;
+    file_systems(&roots)?;
     for case in crate::hostile::CASES {
         let root = roots.join("hostile").join(case.name);
         minimal(&root, &probe)?;
@@ -72,6 +73,32 @@ pub fn busybox(root: &Path, probe: &Path) -> Result<()> {
                 fs::create_dir_all(folder).context("create", folder)?;
             }
             symlink("/bin/busybox", &link).context("link", &link)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same root in the file systems that lie in a file, by those of their makers that this host has.
+fn file_systems(roots: &Path) -> Result<()> {
+    let root = roots.join("busybox");
+    let newest = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+    for kind in ["squashfs", "erofs"] {
+        let (file, made) = (roots.join(format!("busybox.{kind}")), roots.join(format!(".busybox.{kind}")));
+        if newest(&file) > newest(&root.join("bin/probe")) {
+            continue;
+        }
+        let mut command = match kind {
+            "squashfs" => Command::new("mksquashfs"),
+            _ => Command::new("mkfs.erofs"),
+        };
+        match kind {
+            "squashfs" => command.arg(&root).arg(&made).args(["-noappend", "-quiet", "-no-progress"]),
+            _ => command.arg("-d0").arg(&made).arg(&root),
+        };
+        match command.stdout(Stdio::null()).status() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(status) if status.success() => fs::rename(&made, &file).context("rename", &made)?,
+            _ => return Err(Error::new(format!("{command:?} failed"))),
         }
     }
     Ok(())

@@ -4,7 +4,6 @@
 pub mod creation;
 pub mod directory;
 pub mod enter;
-pub mod merged;
 pub mod people;
 pub mod placement;
 pub mod process;

@@ -5,13 +5,14 @@ pub mod channel;
 mod child;
 mod clock;
 mod device;
+pub mod file_system;
 mod hide;
 pub mod hooks;
 mod identity;
 mod label;
 pub mod mount;
 mod old_mount;
-mod overlay;
+pub mod overlay;
 pub mod program;
 mod rootfs;
 pub mod sealed;
@@ -218,6 +219,11 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Prepared> {
                                 mount::map_ids(tree, mapping.recursive, Some(rustix::fd::AsFd::as_fd(ids)))?;
                             }
                             Ok((tree, ids))
+                        }
+                        // Loop devices are not for the root of another user namespace.
+                        Source::FileSystem { kind, name, looped: true, parameters, .. } => {
+                            let tree = file_system::mount(kind, name, parameters, mount.attributes)?;
+                            Ok((Some(tree), ids))
                         }
                         _ => Ok((None, ids)),
                     }

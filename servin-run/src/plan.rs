@@ -296,13 +296,17 @@ fn mounts(mounts: &[spec::Mount], bundle: &str, label: Option<&str>) -> Result<V
         let at = alloc::format!("mounts[{index}]");
         let mut mount = mounts::plan(&at, mount)?;
         match &mut mount.source {
-            Source::Bind { path, .. } => *path = below(bundle, path),
+            Source::Bind { path, .. } | Source::FileSystem { name: path, looped: true, .. } => {
+                *path = below(bundle, path);
+            }
             Source::FileSystem { kind, parameters, .. } if LABELLED.contains(&kind.as_str()) => {
                 parameters.extend(label.map(|label| alloc::format!("context={label}")));
             }
             _ => {}
         }
-        if mount.destination == "/" && index > 0 && !matches!(mount.source, Source::Remount { .. }) {
+        // Several there are for an overlay, and what lies below it.
+        let is_late = planned.iter().any(|before: &Mount| before.destination != "/");
+        if mount.destination == "/" && is_late && !matches!(mount.source, Source::Remount { .. }) {
             return Err(Error::new(format_args!(
                 "{at}.destination: a mount on / must be the first of the mounts"
             )));

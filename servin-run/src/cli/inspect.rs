@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::arguments::{Command, Given};
 use super::{Invocation, format as output_format, places};
 use crate::container::people::{CONFIG, Entry, HealthCheck, HealthState, LOG, Phase};
+use crate::container::view;
 use crate::error::{Error, Result};
 use crate::spec;
 use crate::spec::json::{Json, object};
@@ -224,7 +225,7 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
     let mut log_options = Vec::new();
     log_options.extend(record.log.max_size.map(|size| ("max-size".to_string(), size.to_string())));
     log_options.extend(record.log.max_file.map(|count| ("max-file".to_string(), count.to_string())));
-    let has_layer = config.mounts.first().is_some_and(|mount| mount.kind.as_deref() == Some("overlay"));
+    let has_layer = view::upper(&config).is_some();
     Ok(Container {
         id: record.id.clone(),
         created: record.created.clone(),

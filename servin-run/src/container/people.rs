@@ -102,6 +102,11 @@ impl Store {
         (format!("{path}/{UPPER}"), format!("{path}/{WORK}"))
     }
 
+    /// Where the file system in a file is mounted in a container's mount namespace, below the container's layer.
+    pub fn mount_point(&self, id: &str) -> String {
+        [&self.path(id), "/lower"].concat()
+    }
+
     /// Keeps a new container: its record, its configuration, the directories that it writes to. A record without
     /// a name gets one.
     pub fn create(&self, mut record: Record, config: &str) -> Result<Entry> {

@@ -9,13 +9,19 @@ use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::people::{CONFIG, Entry};
-use crate::error::{Error, Result, Step};
-use crate::launch::mount::new_file_system;
+use crate::error::{Result, Step};
+use crate::launch::file_system;
+use crate::launch::mount::{attach, new_file_system};
+use crate::launch::overlay::split;
 use crate::plan::mounts::Attributes;
 use crate::spec;
+use crate::spec::Config;
+use crate::sys::clone::{CloneFlags, unshare};
 use crate::sys::signal::pidfd_send_signal;
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -32,36 +38,73 @@ pub fn of_container(entry: &Entry) -> Result<OwnedFd> {
         pidfd_send_signal(&process, 0).step(step)?;
         return Ok(root);
     }
-    let text = entry.directory.read(CONFIG)?.unwrap_or_default();
-    let config: spec::Config = spec::parse(&text, &entry.directory.file(CONFIG))?;
-    let overlay = config.mounts.iter().find(|mount| mount.destination == "/");
-    match (overlay, config.root) {
-        (Some(mount), _) if mount.kind.as_deref() == Some("overlay") => overlay_of(&mount.options),
-        (_, Some(root)) => of_directory(&root.path),
-        (_, None) => Err(Error::new(format_args!("the container {} has no root file system", record.name))),
+    let config = configuration(entry)?;
+    match Overlay::of(&config)? {
+        Some(overlay) => overlay_of(overlay.0),
+        None => of_root(&config),
     }
+}
+
+/// All files of the container for who only reads them, whether it runs or not.
+pub fn read_only(config: &Config) -> Result<OwnedFd> {
+    let Some(overlay) = Overlay::of(config)? else { return of_root(config) };
+    let (upper, lower) = (overlay.value("upperdir").unwrap_or_default(), overlay.value("lowerdir"));
+    let mut layers = split(lower.unwrap_or_default());
+    layers.insert(0, upper.to_string());
+    of_layers(&layers, overlay.has_user_xattrs())
 }
 
 /// The files that a container was made of, below the layer of its own changes; none where it has no such layer.
 pub fn of_image(entry: &Entry) -> Result<Option<OwnedFd>> {
-    let text = entry.directory.read(CONFIG)?.unwrap_or_default();
-    let config: spec::Config = spec::parse(&text, &entry.directory.file(CONFIG))?;
-    let Some(overlay) = config.mounts.into_iter().find(|mount| mount.destination == "/") else {
-        return Ok(None);
-    };
-    let lower =
-        overlay.options.iter().find_map(|option| option.strip_prefix("lowerdir=")).unwrap_or_default();
-    let mut layers = Vec::from([String::new()]);
-    let mut characters = lower.chars();
-    while let Some(character) = characters.next() {
-        match (character, layers.last_mut()) {
-            (':', _) => layers.push(String::new()),
-            ('\\', Some(last)) => last.extend(characters.next()),
-            (other, Some(last)) => last.push(other),
-            _ => {}
-        }
+    let config = configuration(entry)?;
+    let Some(overlay) = Overlay::of(&config)? else { return Ok(None) };
+    let layers = split(overlay.value("lowerdir").unwrap_or_default());
+    of_layers(&layers, overlay.has_user_xattrs()).map(Some)
+}
+
+/// The directory that holds what the container has changed; none where it has changed its root itself.
+pub fn upper(config: &Config) -> Option<&str> {
+    Overlay::find(config)?.value("upperdir")
+}
+
+/// The overlay on `/` of a configuration.
+struct Overlay<'c>(&'c [String]);
+
+impl<'c> Overlay<'c> {
+    fn find(config: &'c Config) -> Option<Overlay<'c>> {
+        let is_root =
+            |mount: &&spec::Mount| mount.destination == "/" && mount.kind.as_deref() == Some("overlay");
+        config.mounts.iter().find(is_root).map(|mount| Overlay(&mount.options))
     }
-    of_layers(&layers, overlay.options.iter().any(|option| option == "userxattr")).map(Some)
+
+    /// The same, after a file system that lies in a file has been mounted below it, in a mount namespace of our own.
+    fn of(config: &'c Config) -> Result<Option<Overlay<'c>>> {
+        if let (Some(mount), Some(root)) = (config.mounts.first(), &config.root)
+            && mount.options.iter().any(|option| option == "loop")
+            && let (Some(kind), Some(file)) = (&mount.kind, &mount.source)
+        {
+            let tree = file_system::mount(kind, file, &[], Attributes::default())?;
+            unshare(CloneFlags::NEWNS).step(|| "make a mount namespace")?;
+            // What the host unmounts is unmounted here too, and nothing of here is seen there.
+            mount_change(c"/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
+                .step(|| "make it a slave")?;
+            attach(&tree, of_directory(&root.path)?).step(|| format!("mount {file}"))?;
+        }
+        Ok(Overlay::find(config))
+    }
+
+    fn value(&self, key: &str) -> Option<&'c str> {
+        self.0.iter().find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
+    }
+
+    fn has_user_xattrs(&self) -> bool {
+        self.0.iter().any(|option| option == "userxattr")
+    }
+}
+
+fn configuration(entry: &Entry) -> Result<Config> {
+    let text = entry.directory.read(CONFIG)?.unwrap_or_default();
+    spec::parse(&text, &entry.directory.file(CONFIG))
 }
 
 /// Opens the files of an image's layers, the highest first.
@@ -83,11 +126,22 @@ pub fn lower(layers: &[String], user_xattrs: bool) -> Vec<String> {
     options
 }
 
+fn of_root(config: &Config) -> Result<OwnedFd> {
+    of_directory(config.root.as_ref().map_or("", |root| root.path.as_str()))
+}
+
 fn of_directory(path: &str) -> Result<OwnedFd> {
     openat(CWD, path, DIRECTORY, Mode::empty()).step(|| format!("open the root file system {path}"))
 }
 
 fn overlay_of(options: &[String]) -> Result<OwnedFd> {
     let mounted = new_file_system("overlay", "overlay", options, Attributes::default());
-    mounted.map_err(|error| error.within("mount the container's files"))
+    mounted.map_err(|error| {
+        let error = error.within("mount the container's files");
+        match error.errno() {
+            Some(Errno::PERM) => error.hint("this takes root's privileges"),
+            Some(Errno::NOSYS) => error.hint("this needs Linux 5.2, and 6.5 for images of many layers"),
+            _ => error,
+        }
+    })
 }

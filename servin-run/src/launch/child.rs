@@ -350,7 +350,11 @@ impl Child<'_> {
             Step::RootPropagation(propagation) => rootfs::set_root_propagation(*propagation),
             Step::ReadOnly(path) => hide::make_read_only(path),
             Step::Mask(path) => masks.mask(path),
-            Step::ReadOnlyRoot => rootfs::make_read_only(),
+            Step::ReadOnlyRoot => {
+                // Where nothing can be made any more when the process's user is taken.
+                self.make_working_directory()?;
+                rootfs::make_read_only()
+            }
         }
     }
 
@@ -386,14 +390,22 @@ impl Child<'_> {
         self.channel.send(&Message::Terminal(terminal.master)).step(|| "hand it to the caller")
     }
 
+    /// Makes the directory that the process begins in, if it is to be made.
+    fn make_working_directory(&self) -> Result<()> {
+        let process = &self.plan.process;
+        if !process.create_cwd {
+            return Ok(());
+        }
+        let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step(|| "open /")?;
+        resolve::open_or_create(&root, &process.cwd, Create::Directory)
+            .step(|| format!("make the working directory {}", process.cwd))
+            .map(drop)
+    }
+
     fn become_user(&mut self) -> Result<()> {
         let process = &self.plan.process;
         self.root = None;
-        if process.create_cwd {
-            let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).step(|| "open /")?;
-            resolve::open_or_create(&root, &process.cwd, Create::Directory)
-                .step(|| format!("make the working directory {}", process.cwd))?;
-        }
+        self.make_working_directory()?;
         label::set(process)?;
         identity::set_schedule(&process.schedule)?;
         identity::set_limits(process)?;

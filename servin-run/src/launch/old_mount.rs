@@ -43,7 +43,7 @@ pub fn mount(root: BorrowedFd<'_>, mount: &Mount) -> Result<OwnedFd> {
     }
     let copied;
     match &mount.source {
-        Source::FileSystem { kind, name, parameters, old_flags } => {
+        Source::FileSystem { kind, name, parameters, old_flags, .. } => {
             // Any directory stands for the source here: the target of a file system is one.
             let target = open_target(root, mount, &open(c"/")?)?;
             copied = mount.copy_up.then(|| resolve::reopen(&target, OFlags::RDONLY | OFlags::DIRECTORY));

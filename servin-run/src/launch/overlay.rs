@@ -24,7 +24,7 @@ const PAGE: usize = 3900;
 const LOWER: &str = "lowerdir=";
 
 /// Layers separated by colons, of which those with a backslash before them belong to a path.
-fn split(layers: &str) -> Vec<String> {
+pub fn split(layers: &str) -> Vec<String> {
     let (mut found, mut path, mut escaped) = (Vec::new(), String::new(), false);
     for character in layers.chars() {
         match character {

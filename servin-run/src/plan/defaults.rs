@@ -87,6 +87,8 @@ pub struct Request {
 /// The upper and the working directory of an overlay.
 #[derive(Debug, Clone, Default)]
 pub struct Layer {
+    /// A file with a file system, by its kind and path: it is mounted on the root file system's directory first.
+    pub file: Option<(String, String)>,
     /// What lies below it, the highest first; the root file system's directory where this is empty.
     pub lower: Vec<String>,
     /// The notes of the overlay are attributes that users may set.
@@ -116,7 +118,13 @@ pub fn config(mut request: Request) -> Result<spec::Config> {
     };
     let mut mounts = Vec::new();
     let rootless = request.id_maps.is_some();
-    mounts.extend(request.layer.as_ref().map(|layer| overlay(&request.rootfs, layer, rootless)));
+    if let Some(layer) = &request.layer {
+        mounts.extend(layer.file.as_ref().map(|(kind, path)| {
+            let looped = mount(kind, "/", &["loop", "ro"]);
+            spec::Mount { source: Some(path.clone()), ..looped }
+        }));
+        mounts.push(overlay(&request.rootfs, layer, rootless));
+    }
     let named = |destination: &str| request.mounts.iter().any(|own| clean(&own.destination) == destination);
     for (kind, destination, options) in MOUNTS {
         let mut mount = mount(kind, destination, options);

@@ -44,8 +44,10 @@ pub enum Source {
     FileSystem {
         /// `tmpfs` and so on.
         kind: String,
-        /// A device or a mere name.
+        /// A device, a mere name, or with `looped` a file.
         name: String,
+        /// The file is to be made a block device, which is read-only.
+        looped: bool,
         /// Words for the file system: `size=64k`, `ro`.
         parameters: Vec<String>,
         /// Flags that only the old mount(2) can pass on (`MS_I_VERSION`).
@@ -133,6 +135,7 @@ enum Effect {
     Propagation(u32, bool),
     Bind(bool),
     IdMap(bool),
+    Loop,
     Remount,
     CopyUp,
     /// Accepted and without effect: the default, or a word about the kernel's log.
@@ -155,6 +158,8 @@ const OPTIONS: &[(&str, Effect)] = &[
     ("idmap",         Effect::IdMap(false)),
     ("iversion",      Effect::Old(MS_I_VERSION)),
     ("lazytime",      FileSystem),
+    // Not of the specification, but of mount(8): the source is a file.
+    ("loop",          Effect::Loop),
     ("loud",          Effect::Nothing),
     ("mand",          FileSystem),
     ("noatime",       One(Atime(MOUNT_ATTR_NOATIME))),
@@ -252,6 +257,7 @@ pub fn plan(at: &str, mount: &spec::Mount) -> Result<Mount> {
         copy_up: false,
     };
     let (mut bind, mut remount, mut parameters, mut old_flags) = (None, false, Vec::new(), 0);
+    let mut looped = false;
     for word in &mount.options {
         let effect = OPTIONS.iter().find(|(w, _)| w == word).map(|(_, effect)| *effect);
         match effect {
@@ -269,6 +275,7 @@ pub fn plan(at: &str, mount: &spec::Mount) -> Result<Mount> {
             }
             Some(Effect::Bind(recursive)) => bind = Some(recursive),
             Some(Effect::IdMap(recursive)) => planned.id_mapping = Some(IdMapping { maps: None, recursive }),
+            Some(Effect::Loop) => looped = true,
             Some(Effect::Remount) => remount = true,
             Some(Effect::CopyUp) => planned.copy_up = true,
             Some(Effect::Nothing) => {}
@@ -292,11 +299,13 @@ pub fn plan(at: &str, mount: &spec::Mount) -> Result<Mount> {
         }
         // On a unified hierarchy, and for the container that is the only one, cgroup means version 2.
         None if kind == "cgroup" => {
-            Source::FileSystem { kind: "cgroup2".into(), name: "cgroup2".into(), parameters, old_flags }
+            let (kind, name) = ("cgroup2".into(), "cgroup2".into());
+            Source::FileSystem { kind, name, looped, parameters, old_flags }
         }
         None => {
             let name = if source.is_empty() { kind } else { source };
-            Source::FileSystem { kind: kind.to_owned(), name: name.to_owned(), parameters, old_flags }
+            let (kind, name) = (kind.to_owned(), name.to_owned());
+            Source::FileSystem { kind, name, looped, parameters, old_flags }
         }
     };
     validate(at, &planned)?;

@@ -9,7 +9,7 @@ use super::super::{Invocation, output, places};
 use super::import::{CHANGE, MESSAGE, change};
 use super::load::to_file;
 use super::{new_name, platform, store};
-use crate::container::{merged, time};
+use crate::container::{time, view};
 use crate::error::{Result, Step};
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::image::import::{self, New};
@@ -43,7 +43,7 @@ fn container(
 /// Exports a container.
 pub fn export(invocation: &Invocation, given: &Given) -> Result<i32> {
     let (_, config) = container(invocation, given, given.one(&EXPORT, places::CONTAINER)?)?;
-    let files = merged::open(&config)?;
+    let files = view::read_only(&config)?;
     to_file(given.value("output"), &mut |to| pack::pack(&files, to, Whiteouts::None)).map(|()| 0)
 }
 
@@ -83,11 +83,11 @@ pub fn commit(invocation: &Invocation, given: &Given) -> Result<i32> {
         given.value("message").unwrap_or_default(),
     );
     // What the image lacks is the container's layer; without an image, or without a layer, it is everything.
-    let (root, whiteouts) = match (&base, merged::upper(&config)) {
+    let (root, whiteouts) = match (&base, view::upper(&config)) {
         (Some(_), Some(upper)) => {
             (open_at(CWD, upper, DIRECTORY).step(|| alloc::format!("open {upper}"))?, store.whiteouts)
         }
-        _ => (merged::open(&config)?, Whiteouts::None),
+        _ => (view::read_only(&config)?, Whiteouts::None),
     };
     let whole = base.is_some() && whiteouts == Whiteouts::None;
     if whole {

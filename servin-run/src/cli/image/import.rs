@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, OFlags};
 use rustix::termios::isatty;
 
@@ -20,9 +19,8 @@ use crate::image::import::{self, New};
 use crate::image::source::Read;
 use crate::image::stream::{Borrowed, File};
 use crate::image::unpack::Whiteouts;
-use crate::launch::mount::new_file_system;
+use crate::launch::file_system;
 use crate::plan::mounts::Attributes;
-use crate::sys::loop_device;
 
 /// Changes to a configuration.
 pub const CHANGE: Flag =
@@ -51,7 +49,9 @@ pub fn import(invocation: &Invocation, given: &Given) -> Result<i32> {
         import::history(&created, "servin import", given.value("message").unwrap_or("Imported from -"));
     let new = New { config, history, name, limits: limits(given)?, base: None };
     let within = |error: Error| error.within(if path == "-" { "standard input" } else { path });
-    if let Some(root) = mounted(path).map_err(within)? {
+    let kind = if path == "-" { None } else { file_system::kind(path)? };
+    if let Some(kind) = kind {
+        let root = file_system::mount(kind, path, &[], Attributes::default())?;
         let id =
             import::import_tree(&store(invocation, given)?, &root, Whiteouts::None, new).map_err(within)?;
         return output::result(id).map(|()| 0);
@@ -66,29 +66,6 @@ pub fn import(invocation: &Invocation, given: &Given) -> Result<i32> {
     };
     let id = import::import(&store(invocation, given)?, reader, new).map_err(within)?;
     output::result(id).map(|()| 0)
-}
-
-/// Images of file systems, by what is in them at some place.
-const FILE_SYSTEMS: &[(&str, u64, &[u8])] =
-    &[("squashfs", 0, b"hsqs"), ("erofs", 1024, &[0xe2, 0xe1, 0xf5, 0xe0])];
-
-/// The files in the image of a file system, which is mounted read-only and attached nowhere. None for other files.
-fn mounted(path: &str) -> Result<Option<OwnedFd>> {
-    if path == "-" {
-        return Ok(None);
-    }
-    let file = open_at(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC).step(|| "open")?;
-    let mut found = [0; 4];
-    let is = |(_, offset, magic): &&(&str, u64, &[u8])| {
-        rustix::io::pread(&file, &mut found[..], *offset).is_ok() && found[..] == **magic
-    };
-    let Some((kind, ..)) = FILE_SYSTEMS.iter().find(is) else { return Ok(None) };
-    // Held until the file system holds it.
-    let (_device, path) = loop_device::attach(file.as_fd()).map_err(|errno| {
-        Error::os("make a loop device of it", errno)
-            .hint("this takes root, and a kernel with loop devices (CONFIG_BLK_DEV_LOOP)")
-    })?;
-    new_file_system(kind, &path, &["ro".to_string()], Attributes::default()).map(Some)
 }
 
 pub const FROM_HOST: Command = Command {

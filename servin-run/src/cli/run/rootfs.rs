@@ -4,6 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, FileType};
+
 use super::super::arguments::{Command, Given, Group, flag};
 use super::super::image::{PLATFORM, platform};
 use super::super::login::AUTHFILE;
@@ -11,14 +14,17 @@ use super::super::oci::{self, signals};
 use super::super::{Invocation, pull};
 use crate::container::people::{HealthCheck, Record, Store};
 use crate::container::view;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Step};
+use crate::fs::descriptors::path_of;
+use crate::image::copy::make_directory;
 use crate::image::documents::{Healthcheck, Platform, RunConfig};
 use crate::image::host_root;
 use crate::image::reference::Reference;
 use crate::image::rootfs::{self, Layers};
 use crate::image::store::{self, Held, Image};
+use crate::launch::file_system;
 use crate::plan::defaults::Layer;
-use crate::plan::mounts::Source;
+use crate::plan::mounts::{Attributes, Source};
 
 /// The flags about it.
 pub const IMAGE: Group = Group(
@@ -27,7 +33,12 @@ pub const IMAGE: Group = Group(
         flag("pull", None, Some("WHEN"), "missing (default), always, newer, never"),
         PLATFORM,
         flag("entrypoint", None, Some("PROGRAM"), "in place of the image's"),
-        flag("rootfs", None, Some("DIR|host"), "a directory, or the host's own programs, and no image"),
+        flag(
+            "rootfs",
+            None,
+            Some("DIR|FILE|host"),
+            "no image: a directory, a squashfs or erofs, the host's programs",
+        ),
         AUTHFILE,
     ],
 );
@@ -36,6 +47,13 @@ pub const IMAGE: Group = Group(
 pub enum Rootfs<'g> {
     /// A directory, which the container changes.
     Directory(&'g str),
+    /// A file with a file system, under a layer of the container's own.
+    File {
+        path: String,
+        kind: &'static str,
+        /// Its files, mounted for us alone.
+        files: OwnedFd,
+    },
     /// The host's own programs, under a layer of the container's own.
     Host,
     /// An image, under a layer of the container's own.
@@ -74,6 +92,17 @@ impl<'g> Rootfs<'g> {
             (None, None) => Err(Error::new(format_args!("an image is missing, or --rootfs: see {command}"))),
             (Some(_), None) => Err(Error::new(format_args!("a program to run is missing: see {command}"))),
             (Some("host"), _) => Ok(Rootfs::Host),
+            (Some(path), _) if is_file(path) => {
+                let kind = file_system::kind(path)?.ok_or_else(|| {
+                    Error::new(format_args!(
+                        "--rootfs {path}: it is neither a directory nor a squashfs or erofs"
+                    ))
+                    .hint("`servin import` makes an image of an archive")
+                })?;
+                let files = file_system::mount(kind, path, &[], Attributes::default())
+                    .map_err(|error| error.within("--rootfs"))?;
+                Ok(Rootfs::File { path: oci::absolute_or_new(path)?, kind, files })
+            }
             (Some(path), _) => Ok(Rootfs::Directory(path)),
             (None, Some(word)) => Chosen::new(invocation, given, word).map(Box::new).map(Rootfs::Image),
         }
@@ -83,6 +112,7 @@ impl<'g> Rootfs<'g> {
     pub fn note(&self, given: &Given, record: &mut Record) {
         let (name, id) = match self {
             Rootfs::Directory(path) => (*path, None),
+            Rootfs::File { path, .. } => (path.as_str(), None),
             Rootfs::Host => ("host", None),
             Rootfs::Image(chosen) => (chosen.word, Some(chosen.image.id.clone())),
         };
@@ -111,6 +141,16 @@ impl<'g> Rootfs<'g> {
             Rootfs::Directory(path) => {
                 Files { root: oci::absolute(path)?, args: words(0), ..Files::default() }
             }
+            Rootfs::File { path, kind, files } => {
+                let file = Some((kind.to_string(), path.clone()));
+                Files {
+                    root: store.mount_point(id),
+                    layer: Some(Layer { file, upper, work, ..Layer::default() }),
+                    users: Vec::from([path_of(files)]),
+                    args: words(0),
+                    ..Files::default()
+                }
+            }
             Rootfs::Host => Files {
                 root: host_root(&store.places.home)?,
                 layer: Some(Layer { upper, work, ..Layer::default() }),
@@ -124,7 +164,7 @@ impl<'g> Rootfs<'g> {
                     Some(top) if !chosen.layers.copied => {
                         let lower = paths.clone();
                         let user_xattrs = chosen.layers.user_xattrs;
-                        (top.clone(), Some(Layer { lower, user_xattrs, upper, work }))
+                        (top.clone(), Some(Layer { file: None, lower, user_xattrs, upper, work }))
                     }
                     // A copy, or nothing at all: the container's own directory.
                     _ => (upper, None),
@@ -139,11 +179,15 @@ impl<'g> Rootfs<'g> {
         Ok(files)
     }
 
-    /// Fills the container's directory, where no overlay does.
+    /// Fills the container's directory, where no overlay does, or gives it a place to mount what lies below that.
     pub fn fill(&self, store: &Store, id: &str) -> Result<()> {
         match self {
             Rootfs::Image(chosen) if chosen.layers.copied => {
                 rootfs::copy(&chosen.store, &chosen.image, &store.layer(id).0)
+            }
+            Rootfs::File { .. } => {
+                let path = store.mount_point(id);
+                make_directory(CWD, &path, 0o755).step(|| alloc::format!("make {path}"))
             }
             _ => Ok(()),
         }
@@ -172,9 +216,15 @@ pub fn tools(invocation: &Invocation, given: &Given, word: &str) -> Result<Sourc
             kind: "overlay".into(),
             name: "overlay".into(),
             parameters: view::lower(&paths, user_xattrs),
+            looped: false,
             old_flags: 0,
         }),
     }
+}
+
+/// Whether something is there that is no directory. What is not there is complained of later.
+fn is_file(path: &str) -> bool {
+    rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
 }
 
 /// The program: an entry point with arguments after it, which are the image's where none were given.
