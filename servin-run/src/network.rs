@@ -16,6 +16,7 @@ pub mod nftables;
 pub mod pasta;
 pub mod ports;
 pub mod proxy;
+pub mod restore;
 pub mod route;
 pub mod state;
 pub mod subnet;

@@ -422,15 +422,36 @@ fn a_running_container_is_connected_and_disconnected() {
         assert_eq!(settings()["Networks"]["bridge"]["Gateway"], "10.121.0.1");
         servin(&["network", "connect", "--alias", "www", "red", "web"]).succeeds();
         servin(&["network", "connect", "red", "web"]).fails(&["already"]);
+        // Its own names are in its own hosts file, for each address that it has.
+        let hostname = servin(&["exec", "web", "hostname"]).succeeds().out.trim().to_string();
+        let own = || {
+            let hosts = servin(&["exec", "web", "cat", "/etc/hosts"]).succeeds().out;
+            let names = format!("\t{hostname} web");
+            hosts.lines().filter_map(|line| line.strip_suffix(&names)).map(String::from).collect::<Vec<_>>()
+        };
+        let in_red = web.address("red");
+        assert_eq!(own(), ["10.121.0.2", &in_red]);
         assert_eq!(fetch_soon(&web.address("red")), "web");
         assert_eq!(fetch_inside(&people, "red", "www"), "web");
         servin(&["network", "rm", "red"]).fails(&["web"]);
+        let neighbour = Detached::new(&people, "neighbour", &[], &["sleep", "1000"]);
+        let knows = |name: &str| servin(&["exec", "web", "grep", name, "/etc/hosts"]).code == 0;
+        assert!(knows("neighbour"));
         servin(&["network", "disconnect", "bridge", "web"]).succeeds();
+        assert_eq!(own(), [in_red]);
+        assert!(!knows("neighbour"));
+        drop(neighbour);
         assert_eq!(settings()["Networks"].as_object().map(|networks| networks.len()), Some(1));
         assert_eq!(fetch_inside(&people, "red", "web"), "web");
         // What was changed while it ran holds for the next start.
         servin(&["restart", "-t", "0", "web"]).succeeds();
         assert_eq!(fetch_soon(&web.address("red")), "web");
+        // Out of the last one, and into one again.
+        servin(&["network", "disconnect", "red", "web"]).succeeds();
+        assert_eq!(own(), ["127.0.1.1"]);
+        servin(&["restart", "-t", "0", "web"]).succeeds();
+        servin(&["network", "connect", "red", "web"]).succeeds();
+        assert_eq!(own(), [web.address("red")]);
         assert!(inspect("bridge")["Containers"].as_object().is_some_and(|members| members.is_empty()));
         drop(web);
         remove(&["red"]);

@@ -378,3 +378,59 @@ fn containers_that_are_started_at_once_get_ports_of_their_own() {
         forget_home();
     });
 }
+
+#[test]
+fn what_another_program_flushes_is_back_with_the_next_command() {
+    alone(|| {
+        prepare();
+        let flush = || Command::new("nft").args(["flush", "ruleset"]).status();
+        if flush().is_err() {
+            skip!("there is no nft here");
+        }
+        let outside = Outside::new();
+        servin(&["network", "create", "--ipv6", "six"]).succeeds();
+        servin(&["network", "create", "red"]).succeeds();
+        let flags = ["--network=six", "-p", "8080:80", "-p", "8053:53/udp"];
+        let web = Server::start("web", &flags, &["80", "53/udp"]);
+        let other = Server::start("other", &["--network=red", "-p", "127.0.0.1:8081:80"], &["80"]);
+        let proxied = Server::start("proxied", &["--publish-mode=proxy", "-p", "8082:80"], &["80"]);
+        let before = nft_lists("table inet servin");
+        for command in [
+            &["port", "web"][..],
+            &["network", "ls"],
+            &["network", "inspect", "red"],
+            &["run", "--rm", "--rootfs", &People::of("busybox").root().display().to_string(), "true"],
+            &["restart", "-t", "0", "proxied"],
+        ] {
+            assert!(flush().is_ok_and(|status| status.success()));
+            assert_eq!(nft_lists("ruleset"), "");
+            assert_eq!(outside.ask(&["tcp", &at(OUR_ADDRESS, 8080)]), "refused");
+            let said = servin(command).succeeds();
+            // What a supervisor does it says to nobody.
+            let says = command[0] != "restart";
+            assert_eq!(said.err.contains("they are back"), says, "{command:?}: {}", said.err);
+            assert_answers(&outside.ask(&["tcp", &at(OUR_ADDRESS, 8080)]), "web 192.0.2.2");
+            assert_answers(&outside.ask(&["udp", &at(OUR_ADDRESS, 8053)]), "web 192.0.2.2");
+            until("IPv6 is back", || outside.ask(&["tcp", &at(OUR_ADDRESS6, 8080)]).starts_with("web"));
+            assert_answers(&ask(&["tcp", "127.0.0.1:8081"]), "other ");
+            assert!(!servin(command).succeeds().err.contains("they are back"));
+        }
+        // Networks are kept from each other again.
+        assert_eq!(ask_from(other.pid(), &["tcp", &at(&web.address(), 80)]), "silence");
+        assert_eq!(sorted(&nft_lists("table inet servin")), sorted(&before));
+        drop((web, other, proxied));
+        assert_eq!(nft_lists("ruleset"), "");
+        for network in ["six", "red"] {
+            servin(&["network", "rm", network]).succeeds();
+        }
+        drop(outside);
+        forget_home();
+    });
+}
+
+/// What nft lists, whatever the order of elements.
+fn sorted(listed: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = listed.split([' ', '\n', '\t', ',']).collect();
+    words.sort_unstable();
+    words
+}

@@ -10,11 +10,12 @@ use super::{Invocation, network_flags, output};
 use crate::container::people::{Entry, Store};
 use crate::container::time;
 use crate::error::{Error, Result};
+use crate::fs::read_text;
 use crate::network::create::{self, Wanted};
 use crate::network::definition::{self, Definition, Driver};
 use crate::network::state::{Record, State};
 use crate::network::subnet::Subnet;
-use crate::network::{Container, Mode, Places, attach};
+use crate::network::{Container, Mode, Places, attach, restore};
 use crate::order;
 use crate::spec::json::{Json, object};
 
@@ -174,7 +175,9 @@ type Dated = (Definition, i64);
 /// All networks: the default one too, where nobody has used it, and who is in them.
 fn all(invocation: &Invocation, given: &Given) -> Result<(Vec<Dated>, Vec<Record>)> {
     let (home, root) = (invocation.home(given)?, invocation.root(given)?);
-    let state = State::lock(&places(&home, &root))?;
+    let places = places(&home, &root);
+    restore::check(&places)?;
+    let state = State::lock(&places)?;
     let mut definitions = state.definitions()?;
     if definitions.iter().all(|definition| definition.name != definition::DEFAULT) {
         definitions.push(Definition {
@@ -438,13 +441,14 @@ pub fn connect(invocation: &Invocation, given: &Given) -> Result<i32> {
     }
     if let Some(attached) = &mut record.attached {
         let places = store.places.network(Some(&output::warning));
+        let hostname = read_text(&places.file(&record.id, "hostname")).unwrap_or_default();
         let container = Container {
             id: &record.id,
             name: &record.name,
-            hostname: &record.name,
+            hostname: hostname.trim_end(),
             pid: record.state.pid.unwrap_or_default(),
         };
-        attached.endpoints.push(attach::connect_running(&places, &container, &membership)?);
+        attached.endpoints.push(attach::connect_running(&places, &container, &record.network, &membership)?);
     }
     record.network.networks.push(membership);
     entry.save().map(|()| 0)

@@ -3,7 +3,7 @@
 use super::arguments::{Command, Given};
 use super::{Invocation, output, places};
 use crate::error::{Error, Result};
-use crate::network::ports;
+use crate::network::{ports, restore};
 
 /// The table's entry.
 pub const PORT: Command = Command {
@@ -24,7 +24,9 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
             return Err(Error::new(format_args!("\"{third}\" is one word too many: see {PORT}")));
         }
     };
-    let record = places::store(invocation, given)?.find(word)?.record;
+    let store = places::store(invocation, given)?;
+    restore::check(&store.places.network(Some(&output::warning)))?;
+    let record = store.find(word)?.record;
     // Of a container that does not run none is published.
     let published = record.attached.map_or(Default::default(), |attached| attached.published.ports);
     let lines = ports::listing(&published, private.as_ref());

@@ -7,7 +7,6 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode as FileMode, OFlags, openat};
@@ -22,7 +21,7 @@ use super::ports::{self, Published, Target};
 use super::state::{Endpoint, Places, Record, State, namespace_of};
 use super::subnet::Address;
 use super::wish::{Attached, Membership, Mode, Wish};
-use super::{bridge, route};
+use super::{bridge, restore, route};
 use crate::error::{Error, Result, Step};
 use crate::order;
 use crate::sys::clone::{CloneFlags, setns};
@@ -80,7 +79,7 @@ fn join(places: &Places, container: &Container, wish: &Wish) -> Result<Attached>
             plugs.push(lease(places, &state, &host, &mut record, &all, membership)?);
             Ok(())
         });
-        record.hosts = Some(names::head(&record, container.hostname, &wish.extra_hosts));
+        names::begin(&mut record, container.hostname, &wish.extra_hosts);
         if let Err(error) = leased.and_then(|()| state.save(&record)) {
             let networks = wish.networks.iter().map(|membership| membership.network.as_str());
             remove_unused(&host, &all, &bridges(&state, networks))?;
@@ -230,20 +229,14 @@ fn publish(
     let Some((endpoint, plug)) = bridges.next() else {
         return Err(Error::new("--publish: the container is in no bridge network that reaches outside"));
     };
-    let addresses = || endpoint.addresses.iter().map(|assigned| assigned.address.0);
+    let addresses = || endpoint.addresses.iter().map(|assigned| assigned.address);
     let target = Target {
         id: container.id,
         name: container.name,
         bridge: plug.definition.bridge.as_deref().unwrap_or_default(),
         interface: endpoint.host_interface.as_deref().unwrap_or_default(),
-        address4: addresses().find_map(|address| match address {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
-        }),
-        address6: addresses().find_map(|address| match address {
-            IpAddr::V6(address) => Some(address),
-            IpAddr::V4(_) => None,
-        }),
+        address4: addresses().find_map(Address::v4),
+        address6: addresses().find_map(Address::v6),
         mode: wish.publish_mode,
     };
     let published = ports::publish(places.root, &target, &wish.publish)?;
@@ -264,7 +257,7 @@ pub fn detach(places: &Places, id: &str) -> Result<()> {
 }
 
 /// Whether anything of networks is kept at all: who has none need not make the directories.
-fn has_records(places: &Places) -> bool {
+pub fn has_records(places: &Places) -> bool {
     rustix::fs::stat(format!("{}/.networks/.lock", places.root)).is_ok()
 }
 
@@ -306,6 +299,9 @@ fn sweep(
     keep: &dyn Fn(&Record) -> bool,
 ) -> Result<Vec<Record>> {
     let (kept, gone): (Vec<Record>, Vec<Record>) = state.records()?.into_iter().partition(keep);
+    if let Err(error) = restore::restore(places, state, host, &kept) {
+        places.say(&format!("{error}"));
+    }
     if gone.is_empty() {
         return Ok(kept);
     }
@@ -330,7 +326,12 @@ fn sweep(
 }
 
 /// Connects a running container to one more network.
-pub fn connect_running(places: &Places, container: &Container, membership: &Membership) -> Result<Endpoint> {
+pub fn connect_running(
+    places: &Places,
+    container: &Container,
+    wish: &Wish,
+    membership: &Membership,
+) -> Result<Endpoint> {
     let host = Socket::open().step(|| "open a netlink socket")?;
     let id = container.id;
     let namespace = open_namespace(container.pid)?;
@@ -348,6 +349,9 @@ pub fn connect_running(places: &Places, container: &Container, membership: &Memb
             },
         };
         let leased = lease(places, &state, &host, &mut record, &all, membership);
+        if record.hosts.is_none() {
+            names::begin(&mut record, container.hostname, &wish.extra_hosts);
+        }
         let leased = leased.and_then(|plug| state.save(&record).map(|()| plug));
         if leased.is_err() {
             all.extend(state.record(id)?);
@@ -381,7 +385,8 @@ pub fn disconnect_running(places: &Places, id: &str, network: &str) -> Result<()
     let definition = state.find(network)?;
     let name = definition.name.as_str();
     let not_in = || Error::new(format!("the container is not in the network {name}"));
-    let record = all.iter_mut().find(|record| record.id == id).ok_or_else(not_in)?;
+    let own = all.iter().position(|record| record.id == id).ok_or_else(not_in)?;
+    let record = &mut all[own];
     let at = record.endpoints.iter().position(|endpoint| endpoint.network == name).ok_or_else(not_in)?;
     let endpoint = record.endpoints.remove(at);
     let inside = Socket::open_in(open_namespace(record.pid)?, open_file("/proc/self/ns/net")?, 0)
@@ -400,5 +405,7 @@ pub fn disconnect_running(places: &Places, id: &str, network: &str) -> Result<()
     state.save(record)?;
     remove_unused(&host, &all, endpoint.bridge.as_slice())?;
     names::update(places, &all, &[name]);
+    // It is not among those of the network any more, whose names it forgets.
+    names::write(places, &all[own], &all);
     Ok(())
 }

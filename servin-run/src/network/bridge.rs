@@ -130,21 +130,7 @@ fn configure(
     if !definition.internal {
         forward(places, definition.has_ipv6())?;
     }
-    let block = |is_ipv4| definition.block(is_ipv4).map(|block| block.subnet);
-    let filter = nftables::Network {
-        bridge: name,
-        subnet4: block(true).and_then(|subnet| match subnet.address {
-            IpAddr::V4(address) => Some((address, subnet.prefix)),
-            IpAddr::V6(_) => None,
-        }),
-        subnet6: block(false).and_then(|subnet| match subnet.address {
-            IpAddr::V6(address) => Some((address, subnet.prefix)),
-            IpAddr::V4(_) => None,
-        }),
-        internal: definition.internal,
-        masquerade: !definition.internal,
-    };
-    match nftables::add_network(&filter) {
+    match let_through(name, definition) {
         Err(error) if !netfilter::has_nftables() => {
             if definition.internal {
                 return Err(error.hint("without nftables (CONFIG_NF_TABLES) a network cannot be internal"));
@@ -157,6 +143,18 @@ fn configure(
         }
         other => other,
     }
+}
+
+/// Tells the packet filter of the network with a bridge.
+pub fn let_through(bridge: &str, definition: &Definition) -> Result<()> {
+    let block = |is_ipv4| definition.block(is_ipv4).map(|block| block.subnet);
+    nftables::add_network(&nftables::Network {
+        bridge,
+        subnet4: block(true).and_then(|subnet| Some((Address(subnet.address).v4()?, subnet.prefix))),
+        subnet6: block(false).and_then(|subnet| Some((Address(subnet.address).v6()?, subnet.prefix))),
+        internal: definition.internal,
+        masquerade: !definition.internal,
+    })
 }
 
 /// Takes a bridge away, and what the packet filter knows of it. Who calls this holds the lock, and no record is at the

@@ -27,6 +27,9 @@ const LOCALHOST: &str = "127.0.0.1\tlocalhost\n\
     ff02::1\tip6-allnodes\n\
     ff02::2\tip6-allrouters\n";
 
+/// The own address of a host that has no other, as Debian's installer writes it.
+const ALONE: &str = "127.0.1.1";
+
 /// Where systemd's resolver keeps the servers that it asks itself (systemd-resolved.service(8)).
 const SYSTEMD: &str = "/run/systemd/resolve/resolv.conf";
 /// Servers of the world, as in Docker, for a host that has none that a container could reach.
@@ -56,7 +59,7 @@ pub fn files(places: &Places, id: &str, hostname: &str, wish: &Wish) -> Result<(
         false => LOCALHOST.into(),
     };
     let hosts = hosts + &extra_lines(&wish.extra_hosts, None);
-    let own = if host { String::new() } else { format!("127.0.1.1\t{hostname}\n") };
+    let own = if host { String::new() } else { format!("{ALONE}\t{hostname}\n") };
     let resolver = resolver(places, wish);
     for (name, text) in
         [("hosts", hosts + &own), ("hostname", format!("{hostname}\n")), ("resolv.conf", resolver)]
@@ -76,22 +79,26 @@ fn extra_lines(extra: &[ExtraHost], gateway: Option<IpAddr>) -> String {
     extra.iter().filter_map(line).collect()
 }
 
-/// The part of a container's hosts file that does not change while it runs, and its own name.
-pub fn head(record: &Record, hostname: &str, extra: &[ExtraHost]) -> String {
-    let addresses = || record.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
-    let gateway = addresses().find_map(|assigned| assigned.gateway);
-    let mut text = LOCALHOST.to_string() + &extra_lines(extra, gateway.map(|gateway| gateway.0));
-    for assigned in addresses() {
-        let name = if record.name == hostname { "" } else { record.name.as_str() };
-        text.push_str(format!("{}\t{hostname} {name}", assigned.address).trim_end());
-        text.push('\n');
-    }
-    text
+/// The part of a container's hosts file that does not change while it runs, and its own names.
+pub fn begin(record: &mut Record, hostname: &str, extra: &[ExtraHost]) {
+    let mut addresses = record.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
+    let gateway = addresses.find_map(|assigned| assigned.gateway);
+    record.hosts = Some(LOCALHOST.to_string() + &extra_lines(extra, gateway.map(|gateway| gateway.0)));
+    record.hostnames = match record.name == hostname {
+        true => hostname.into(),
+        false => format!("{hostname} {}", record.name),
+    };
 }
 
-/// The whole hosts file: its head, and the others of its networks.
+/// The whole hosts file: its head, its own names in each network, and the others of its networks.
 fn hosts(record: &Record, head: &str, all: &[Record]) -> String {
     let mut text = head.to_string();
+    let own = record.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
+    let mut own: Vec<String> = own.map(|assigned| assigned.address.to_string()).collect();
+    if own.is_empty() {
+        own.push(ALONE.into());
+    }
+    own.iter().for_each(|address| text.push_str(&format!("{address}\t{}\n", record.hostnames)));
     for other in all.iter().filter(|other| other.id != record.id) {
         for endpoint in other.endpoints.iter().filter(|endpoint| record.is_in(&endpoint.network)) {
             for assigned in &endpoint.addresses {
@@ -110,15 +117,18 @@ fn hosts(record: &Record, head: &str, all: &[Record]) -> String {
 /// Writes the hosts files of all containers that are in one of the networks. Who calls this holds the lock.
 pub fn update(places: &Places, all: &[Record], networks: &[&str]) {
     for record in all.iter().filter(|record| networks.iter().any(|network| record.is_in(network))) {
-        if let Some(head) = &record.hosts {
-            let path = places.file(&record.id, "hosts");
-            // A container that is just being removed has none any more.
-            if let Err(error) = overwrite(&path, &hosts(record, head, all))
-                && error.errno() != Some(rustix::io::Errno::NOENT)
-            {
-                places.say(&format!("{error}"));
-            }
-        }
+        write(places, record, all);
+    }
+}
+
+/// Writes a container's hosts file, if it has one of its own.
+pub fn write(places: &Places, record: &Record, all: &[Record]) {
+    let Some(head) = &record.hosts else { return };
+    // A container that is just being removed has none any more.
+    if let Err(error) = overwrite(&places.file(&record.id, "hosts"), &hosts(record, head, all))
+        && error.errno() != Some(rustix::io::Errno::NOENT)
+    {
+        places.say(&format!("{error}"));
     }
 }
 
@@ -233,17 +243,18 @@ mod tests {
 
     #[test]
     fn the_others_of_a_network_are_in_the_hosts_file() {
-        let own = record("a", "web", "10.0.0.2", &[]);
+        let mut own = record("a", "web", "10.0.0.2", &[]);
+        let extra = [
+            wish::extra_host("up:host-gateway").expect("one"),
+            wish::extra_host("there:9.9.9.9").expect("one"),
+        ];
+        begin(&mut own, "box", &extra);
         let all = [
             own.clone(),
             record("b", "web", "10.0.0.3", &["db", "sql"]),
             record("c", "else", "10.0.0.4", &[]),
         ];
-        let extra = [
-            wish::extra_host("up:host-gateway").expect("one"),
-            wish::extra_host("there:9.9.9.9").expect("one"),
-        ];
-        let text = hosts(&own, &head(&own, "box", &extra), &all);
+        let text = hosts(&own, own.hosts.as_deref().expect("a head"), &all);
         let lines: Vec<&str> = text.lines().skip(6).collect();
         assert_eq!(
             lines,

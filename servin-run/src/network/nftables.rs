@@ -74,9 +74,7 @@ pub fn add_network(network: &Network) -> Result<()> {
 pub fn remove_network(bridge: &str) -> Result<()> {
     changed(|socket| {
         let mut batch = Batch::default();
-        let bridges = elements::of_set(socket, ruleset::BRIDGES)?;
-        let owner = |found: &elements::Found| found.owner.clone();
-        match bridges.iter().filter_map(owner).any(|other| other != bridge) {
+        match bridges(socket)?.iter().any(|other| other != bridge) {
             true => forget(socket, &mut batch, false, bridge)?,
             false if table(socket)?.is_some() => batch.add(about(DELETE_TABLE, 0)),
             false => {}
@@ -84,6 +82,16 @@ pub fn remove_network(bridge: &str) -> Result<()> {
         if batch.is_empty() { Ok(()) } else { batch.send(socket) }
     })
     .step(|| format!("remove the network of {bridge} from nftables"))
+}
+
+/// The bridges of the networks that are known; none where there is no table.
+pub fn known_bridges() -> Answer<Vec<String>> {
+    bridges(&open()?)
+}
+
+fn bridges(socket: &Socket) -> Answer<Vec<String>> {
+    let found = elements::of_set(socket, ruleset::BRIDGES)?;
+    Ok(found.into_iter().filter_map(|found| found.owner).collect())
 }
 
 /// Has the kernel redirect ports to a container, all of them or none.

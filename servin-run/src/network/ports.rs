@@ -12,7 +12,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub use publication::{Published, Target, check_free, prune, publish, unpublish};
+pub use publication::{Published, Target, check_free, prune, publish, restore, unpublish};
 pub use reservation::{of, try_to_bind};
 pub use shown::{Bindings, bindings, column, listing};
 

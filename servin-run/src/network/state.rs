@@ -57,7 +57,9 @@ object! {
         "pid" => pid: i32,
         /// The number of its network namespace, by which a pid that means another process by now is found out.
         "namespace" => namespace: u64,
-        /// Its hosts file, if it has one of its own, up to the names of the other containers.
+        /// Its own names.
+        "hostnames" => hostnames: String,
+        /// Its hosts file, if it has one of its own, up to its own names and those of the other containers.
         "hosts" => hosts: Option<String>,
         /// Where it is connected.
         "endpoints" => endpoints: Vec<Endpoint>,

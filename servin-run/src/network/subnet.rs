@@ -134,6 +134,24 @@ impl Default for Address {
     }
 }
 
+impl Address {
+    /// It, if it is one of IPv4.
+    pub fn v4(self) -> Option<Ipv4Addr> {
+        match self.0 {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    /// It, if it is one of IPv6.
+    pub fn v6(self) -> Option<Ipv6Addr> {
+        match self.0 {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => Some(address),
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

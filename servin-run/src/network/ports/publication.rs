@@ -4,17 +4,18 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{self, Errno};
 
-use super::reservation::{Reservations, of};
+use super::reservation::{Reservation, Reservations, of};
 use super::{Mode as How, Protocol, Publish};
 use crate::error::{Error, Result, Step};
 use crate::network::netlink::{Message, Refused, Socket};
 use crate::network::nftables::{self, Redirection};
 use crate::network::proxy::{Forward, split};
+use crate::network::subnet::Address;
 use crate::network::{conntrack, link, netfilter};
 use crate::spec::json::object;
 
@@ -55,13 +56,50 @@ pub fn publish(root: &str, target: &Target, wanted: &[Publish]) -> Result<Publis
     if wanted.is_empty() {
         return Ok(published);
     }
-    let mut reservations = Reservations::lock(root)?;
-    published.ports = reservations.add(target.id, target.name, wanted)?;
-    let done = redirect(target, &mut published);
+    let reservations = Reservations::lock(root)?;
+    published.ports = reservations.choose(target.id, wanted)?;
+    let ask_kernel = match target.mode {
+        How::Proxy => false,
+        How::Nftables => true,
+        How::Auto => netfilter::has_nftables(),
+    };
+    let addresses = [target.address4.map(IpAddr::V4), target.address6.map(IpAddr::V6)];
+    let to = addresses.into_iter().flatten().filter(|_| ask_kernel).map(Address).collect();
+    let mut kept = Reservation { name: target.name.into(), ports: published.ports.clone(), to };
+    reservations.keep(target.id, &kept)?;
+    let done =
+        redirect(target, &mut published, ask_kernel).and_then(|by_kernel| match by_kernel == ask_kernel {
+            true => Ok(()),
+            false => {
+                kept.to.clear();
+                reservations.keep(target.id, &kept)
+            }
+        });
     if done.is_err() {
         let _ = reservations.remove(target.id);
     }
     done.map(|()| published)
+}
+
+/// Has the kernel redirect to containers again whose redirections another program took away.
+pub fn restore(root: &str, alive: &dyn Fn(&str) -> bool) -> Result<()> {
+    let reservations = Reservations::lock(root)?;
+    for (id, kept) in reservations.all().iter().filter(|(id, kept)| alive(id) && !kept.to.is_empty()) {
+        let target = Target {
+            id,
+            name: &kept.name,
+            bridge: "",
+            interface: "",
+            address4: kept.to.iter().find_map(|to| to.v4()),
+            address6: kept.to.iter().find_map(|to| to.v6()),
+            mode: How::Nftables,
+        };
+        let mut published = Published { ports: kept.ports.clone(), ..Published::default() };
+        nftables::redirect(id, &divide(&target, &mut published, false))
+            .step(|| format!("publish the ports of {} again", kept.name))?;
+        forget_datagrams(&kept.ports);
+    }
+    Ok(())
 }
 
 /// Fails where `wanted` ports could not be published, so that nothing need be made in vain.
@@ -85,8 +123,8 @@ pub fn unpublish(root: &str, id: &str) -> Result<()> {
 /// Takes the ports of all containers back that are not alive.
 pub fn prune(root: &str, alive: &dyn Fn(&str) -> bool) -> Result<()> {
     let reservations = Reservations::lock(root)?;
-    let mut gone = reservations.all().filter(|(id, _)| !alive(id));
-    gone.try_for_each(|(id, ports)| withdraw(&reservations, id, ports))
+    let mut gone = reservations.all().iter().filter(|(id, _)| !alive(id));
+    gone.try_for_each(|(id, kept)| withdraw(&reservations, id, &kept.ports))
 }
 
 fn withdraw(reservations: &Reservations, id: &str, ports: &[Publish]) -> Result<()> {
@@ -113,22 +151,18 @@ fn is_missing(errno: Errno) -> bool {
     )
 }
 
-fn redirect(target: &Target, published: &mut Published) -> Result<()> {
+/// Returns whether the kernel redirects.
+fn redirect(target: &Target, published: &mut Published, ask_kernel: bool) -> Result<bool> {
     if target.address4.is_none() && target.address6.is_none() {
         return Err(Error::new("--publish: the container has no address of its own to publish ports of"));
     }
-    let ask_kernel = match target.mode {
-        How::Proxy => false,
-        How::Nftables => true,
-        How::Auto => netfilter::has_nftables(),
-    };
     if ask_kernel {
         let redirections = divide(target, published, false);
         if redirections.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         match nftables::redirect(target.id, &redirections) {
-            Ok(()) => return finish(target, published),
+            Ok(()) => return finish(target, published).map(|()| true),
             Err(refused) if target.mode == How::Auto && is_missing(refused.errno) => {
                 published.warnings.push(String::from(
                     "ports are forwarded by a process: nftables of this kernel cannot (Linux 5.2 and CONFIG_NFT_NAT)",
@@ -140,7 +174,7 @@ fn redirect(target: &Target, published: &mut Published) -> Result<()> {
     published.forwards.clear();
     divide(target, published, true);
     match published.ports.iter().find(|publish| publish.protocol == Protocol::Sctp) {
-        None => Ok(()),
+        None => Ok(false),
         Some(_) => Err(Error::new("--publish: SCTP is forwarded by nftables alone")),
     }
 }

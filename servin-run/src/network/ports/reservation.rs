@@ -20,6 +20,7 @@ use super::{Protocol, Publish, check_distinct, key};
 use crate::error::{Error, Result, Step};
 use crate::fs::read_to_end;
 use crate::fs::whole::write_whole;
+use crate::network::subnet::Address;
 use crate::spec::json::object;
 use crate::spec::{parse, to_json};
 
@@ -33,6 +34,8 @@ object! {
         "name" => name: String,
         /// The ports of the host are known.
         "ports" => ports: Vec<Publish>,
+        /// The container's addresses to which the kernel redirects; none where a process forwards.
+        "to" => to: Vec<Address>,
     }
 }
 
@@ -59,13 +62,10 @@ impl Reservations {
         Ok(Reservations { directory, all })
     }
 
-    /// Gives the container its ports: those that were left open are chosen, all are proved to be free.
-    pub fn add(&mut self, id: &str, name: &str, wanted: &[Publish]) -> Result<Vec<Publish>> {
-        let ports = self.choose(id, wanted)?;
-        let reservation = Reservation { name: name.into(), ports: ports.clone() };
-        write_whole(self.directory.as_fd(), id, &to_json(&reservation), 0o600)
-            .step(|| format!("keep the ports of container {id}"))?;
-        Ok(ports)
+    /// Gives the container its ports, which were chosen.
+    pub fn keep(&self, id: &str, reservation: &Reservation) -> Result<()> {
+        write_whole(self.directory.as_fd(), id, &to_json(reservation), 0o600)
+            .step(|| format!("keep the ports of container {id}"))
     }
 
     /// Gives the ports of a container back.
@@ -77,11 +77,11 @@ impl Reservations {
     }
 
     /// The containers that have ports.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &[Publish])> {
-        self.all.iter().map(|(id, reservation)| (id.as_str(), reservation.ports.as_slice()))
+    pub fn all(&self) -> &[(String, Reservation)] {
+        &self.all
     }
 
-    /// What the container would get.
+    /// What the container gets: ports that were left open are chosen, all are proved to be free.
     pub fn choose(&self, id: &str, wanted: &[Publish]) -> Result<Vec<Publish>> {
         check_distinct(wanted)?;
         // Those that are named first, so that none of them is chosen for another.
@@ -304,15 +304,17 @@ mod tests {
     #[test]
     fn who_has_a_port_is_named() {
         let place = Place::new("named");
-        let mut all = Reservations::lock(&place.0).expect("locked");
-        let own = all.add("aaaaaaaaaaaabbbb", "web", &wanted(&["127.0.0.1::80"])).expect("free");
+        let all = Reservations::lock(&place.0).expect("locked");
+        let own = all.choose("aaaaaaaaaaaabbbb", &wanted(&["127.0.0.1::80"])).expect("free");
+        let kept = Reservation { name: "web".into(), ports: own.clone(), ..Reservation::default() };
+        all.keep("aaaaaaaaaaaabbbb", &kept).expect("kept");
         let port = own[0].host_port;
         assert!(port != 0);
         drop(all);
         assert_eq!(of(&place.0, "aaaaaaaaaaaabbbb").expect("read"), own);
-        let mut all = Reservations::lock(&place.0).expect("locked");
+        let all = Reservations::lock(&place.0).expect("locked");
         let text = format!("{port}:81");
-        let error = all.add("c", "other", &wanted(&[&text])).expect_err("taken").to_string();
+        let error = all.choose("c", &wanted(&[&text])).expect_err("taken").to_string();
         let expected = format!("publish 0.0.0.0:{port}/tcp: container web (aaaaaaaaaaaa) has published it");
         assert_eq!(error, expected);
         // The other protocol, and the same container anew.
