@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use linux_raw_sys::general::SIGKILL;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Dir, OFlags, SeekFrom, seek};
 use rustix::io::{self, Errno};
 use rustix::process::Pid;
@@ -16,6 +16,7 @@ use super::file;
 use super::tree::{Cgroup, Pids, numbers};
 use crate::error::{Error, Result, Step};
 use crate::fs::read_to_end;
+use crate::sys::clock::{pause, timespec};
 use crate::sys::signal;
 
 /// How long processes may take to stop or to die; one that waits for a dead disk takes longer.
@@ -184,15 +185,6 @@ impl Cgroup {
 pub(super) fn below(entry: &rustix::fs::DirEntry) -> Option<&str> {
     let name = entry.file_name().to_str().ok()?;
     (entry.file_type() == rustix::fs::FileType::Directory && name != "." && name != "..").then_some(name)
-}
-
-/// A time for the kernel.
-pub fn timespec(nanoseconds: Nanoseconds) -> Timespec {
-    Timespec { tv_sec: (nanoseconds / SECOND) as _, tv_nsec: (nanoseconds % SECOND) as _ }
-}
-
-pub(super) fn pause(milliseconds: u64) {
-    let _ = rustix::thread::nanosleep(&timespec(milliseconds * 1_000_000));
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use servin_init::sys::clock::now;
 
 use super::file;
 use super::path::COMMON;
-use super::processes::{PATIENCE, below, pause};
+use super::processes::{PATIENCE, below};
 use super::tree::Cgroup;
 use crate::error::{Result, Step};
+use crate::sys::clock::pause;
 
 impl Cgroup {
     /// Removes it and everything below it, waiting a while for processes that are still dying. One that is gone

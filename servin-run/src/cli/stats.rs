@@ -6,12 +6,11 @@ use alloc::vec::Vec;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::termios::{isatty, tcgetwinsize};
-use servin_init::sys::clock::{Nanoseconds, SECOND, now};
+use servin_init::sys::clock::{Nanoseconds, now};
 
 use super::arguments::{Command, Given, Group, flag};
 use super::format::{self, Column, units};
 use super::{Invocation, output, places};
-use crate::cgroup::processes::timespec;
 use crate::cgroup::usage::{Gauge, Usage};
 use crate::container::people::{Entry, Store};
 use crate::container::record::Container;
@@ -20,6 +19,7 @@ use crate::fs::copy::write_all;
 use crate::fs::descriptors::stdout;
 use crate::fs::read_text;
 use crate::spec::json::Value;
+use crate::sys::clock::pause;
 
 /// The table's entry.
 pub const STATS: Command = Command {
@@ -52,10 +52,10 @@ const COLUMNS: &[Column] = &[
     Column("PIDS", "PIDs"),
 ];
 
-/// Between two tables.
-const INTERVAL: Nanoseconds = SECOND;
+/// Between two tables, in milliseconds.
+const INTERVAL: u32 = 1000;
 /// Before the first, because processor time is told by two readings.
-const FIRST: Nanoseconds = SECOND / 4;
+const FIRST: u32 = 250;
 
 /// Runs the command.
 pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
@@ -69,7 +69,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     for subject in &mut watched.all {
         subject.measure(false);
     }
-    sleep(FIRST);
+    pause(FIRST);
     let mut screen = Screen::default();
     loop {
         let rows = watched.rows()?;
@@ -82,13 +82,9 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         if once {
             return Ok(0);
         }
-        sleep(INTERVAL);
+        pause(INTERVAL);
         watched.find()?;
     }
-}
-
-fn sleep(time: Nanoseconds) {
-    let _ = rustix::thread::nanosleep(&timespec(time));
 }
 
 /// A container has eight files that stay open.

@@ -11,10 +11,10 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat, stat};
 use rustix::io::{self, Errno};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use rustix::thread::nanosleep;
 
 use crate::error::{Error, Result, Step};
 use crate::fs::read_text;
+use crate::sys::clock;
 use crate::sys::signal::{kill, pidfd_send_signal};
 
 /// What tells a process from all others of this host, since it was built.
@@ -89,7 +89,7 @@ impl Alive {
         (0..=milliseconds / PAUSE).any(|_| {
             let ended = status(self.pid).is_none_or(|(state, _)| b"ZX".contains(&state));
             if !ended {
-                let _ = nanosleep(&time(PAUSE));
+                clock::pause(PAUSE);
             }
             ended
         })

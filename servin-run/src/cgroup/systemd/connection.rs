@@ -15,9 +15,9 @@ use rustix::net::{
 };
 use servin_init::sys::clock::{Nanoseconds, SECOND, now};
 
-use super::super::processes::timespec;
 use super::wire::{self, Body, Call, Message};
 use crate::error::{Error, Result, Step};
+use crate::sys::clock::timespec;
 
 /// How long systemd may take to answer or to end a job: as long as it lets its own clients wait.
 const PATIENCE: Nanoseconds = 25 * SECOND;

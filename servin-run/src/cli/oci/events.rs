@@ -9,7 +9,6 @@ use rustix::io::Errno;
 use servin_init::sys::clock::{Nanoseconds, SECOND, now};
 
 use super::{Session, id};
-use crate::cgroup::processes::timespec;
 use crate::cgroup::statistics::{Counted, Device, Pressure, Stall, Statistics};
 use crate::cgroup::{Cgroup, file};
 use crate::cli::arguments::{Command, Group, flag};
@@ -20,6 +19,7 @@ use crate::spec::events::{
     Psi, PsiData, Stats, Throttling,
 };
 use crate::spec::{self, Status};
+use crate::sys::clock::timespec;
 
 const EVENTS: Command = Command {
     name: "servin-run events",

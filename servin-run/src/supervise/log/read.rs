@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{OFlags, fstat, inotify};
+use rustix::fs::{AtFlags, Dir, OFlags, fstat, inotify, statat};
 use rustix::io::{self, Errno, pread};
 
 use super::{Driver, STREAMS, json};
@@ -13,8 +13,12 @@ use crate::container::directory::Directory;
 use crate::container::people;
 use crate::error::{Result, Step};
 use crate::image::copy::{DIRECTORY, open_at};
+use crate::order;
+use crate::sys::clock;
 
 const BLOCK: usize = 64 * 1024;
+/// How many milliseconds long the files are looked for again while they are renamed.
+const TRIES: u32 = 200;
 
 /// One entry.
 pub struct Entry<'e> {
@@ -86,11 +90,7 @@ impl Reader {
         }
         // The newest first.
         let mut left = tail;
-        for number in 0.. {
-            let Some(file) = reader.file_of(number) else {
-                // There is none yet, or it is being renamed at this moment.
-                if number == 0 { continue } else { break }
-            };
+        for file in reader.files().step(step)? {
             let (from, found) = match left {
                 None => (0, 0),
                 Some(count) => last_lines(&file, count).step(step)?,
@@ -106,12 +106,52 @@ impl Reader {
         Ok(reader)
     }
 
-    fn file_of(&self, number: u32) -> Option<OwnedFd> {
-        let name = match number {
+    /// All files, the newest first. They are renamed one by one, from the oldest on, while we look: a number that is
+    /// missing between others, or a file that has another number by now, is a rotation under way.
+    fn files(&self) -> io::Result<Vec<OwnedFd>> {
+        let mut tries = 0;
+        loop {
+            let mut numbers = Vec::new();
+            for entry in Dir::read_from(&self.folder)? {
+                numbers.extend(entry?.file_name().to_str().ok().and_then(|name| self.number_of(name)));
+            }
+            order::sort(&mut numbers);
+            let files: Vec<OwnedFd> = numbers.iter().filter_map(|number| self.file_of(*number)).collect();
+            let settled = files.len() == numbers.len()
+                && numbers.iter().zip(&files).enumerate().all(|(at, (number, file))| {
+                    at == *number as usize && self.inode_of(*number) == inode(file)
+                });
+            tries += 1;
+            // Whoever was killed on the way leaves a gap.
+            if settled || tries == TRIES {
+                return Ok(files);
+            }
+            clock::pause(1);
+        }
+    }
+
+    fn name_of(&self, number: u32) -> String {
+        match number {
             0 => String::from(self.driver.file()),
             number => format!("{}.{number}", self.driver.file()),
-        };
-        open_at(self.folder.as_fd(), &name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC).ok()
+        }
+    }
+
+    fn number_of(&self, name: &str) -> Option<u32> {
+        match name.strip_prefix(self.driver.file())? {
+            "" => Some(0),
+            rest => rest.strip_prefix('.')?.parse().ok(),
+        }
+    }
+
+    fn file_of(&self, number: u32) -> Option<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        open_at(self.folder.as_fd(), &self.name_of(number), flags).ok()
+    }
+
+    fn inode_of(&self, number: u32) -> Option<u64> {
+        let stat = statat(&self.folder, &*self.name_of(number), AtFlags::SYMLINK_NOFOLLOW);
+        stat.ok().map(|stat| stat.st_ino)
     }
 
     /// What becomes readable when the log has grown.
@@ -138,7 +178,7 @@ impl Reader {
             }
             self.buffer.drain(..self.taken);
             self.taken = 0;
-            if !self.fill()? && !self.go_on() {
+            if !self.fill()? && !self.go_on()? {
                 return Ok(None);
             }
         }
@@ -156,34 +196,32 @@ impl Reader {
         Ok(length > 0)
     }
 
-    /// Goes on with the next newer file; whether there is one.
-    fn go_on(&mut self) -> bool {
-        if let Some(next) = self.next.pop() {
-            self.begin(next);
-            return true;
-        }
-        // Renamed meanwhile? Then what comes after it is in the file whose number is one less.
-        let inode = |file: &OwnedFd| fstat(file).map(|stat| (stat.st_dev, stat.st_ino)).ok();
-        let own = self.file.as_ref().and_then(inode);
-        let mut newer: Option<OwnedFd> = None;
-        for number in 0.. {
-            let Some(file) = self.file_of(number) else { break };
-            if inode(&file) == own {
-                break;
+    /// Goes on with the next newer file, or with what this one has got meanwhile; whether there is something.
+    fn go_on(&mut self) -> io::Result<bool> {
+        if self.next.is_empty() {
+            let own = self.file.as_ref().and_then(inode);
+            if own.is_some() && self.inode_of(0) == own {
+                return Ok(false);
             }
-            newer = Some(file);
+            // Nobody writes to it any more; what came between our last look and that is still to be read.
+            if self.fill()? {
+                return Ok(true);
+            }
+            self.next = self.files()?;
+            // Not among them where so much was written that it is gone.
+            if let Some(at) = self.next.iter().position(|file| inode(file) == own) {
+                self.next.truncate(at);
+            }
         }
-        let found = newer.is_some();
-        if let Some(file) = newer {
-            self.begin(file);
-        }
-        found
-    }
-
-    fn begin(&mut self, file: OwnedFd) {
-        self.file = Some(file);
+        let Some(next) = self.next.pop() else { return Ok(false) };
+        self.file = Some(next);
         self.offset = 0;
+        Ok(true)
     }
+}
+
+fn inode(file: &OwnedFd) -> Option<u64> {
+    fstat(file).ok().map(|stat| stat.st_ino)
 }
 
 /// Where the last `count` lines of a file begin, and how many there are.
@@ -219,7 +257,11 @@ fn last_lines(file: &OwnedFd, count: usize) -> io::Result<(u64, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Log;
     use super::*;
+    use crate::container::directory::Root;
+    use crate::container::people::LogSettings;
+    use crate::image::copy::make_directory;
 
     #[test]
     fn entries_are_read_as_they_were_written() {
@@ -236,5 +278,34 @@ mod tests {
             assert!(entry(Driver::Json, bad).is_none());
         }
         assert!(entry(Driver::K8s, b"T stdout").is_none());
+    }
+
+    #[test]
+    fn every_line_comes_once_and_in_order_however_often_the_files_are_renamed() {
+        const LINES: usize = 1200;
+        let path = std::env::temp_dir().join(format!("servin-log-{}", std::process::id()));
+        let root = Root::make(path.to_str().expect("UTF-8"), "").expect("a directory");
+        let (directory, _lock) = root.create("one").expect("another");
+        make_directory(directory.as_fd(), people::LOG, 0o700).expect("and the log's");
+        let settings = LogSettings { driver: "k8s-file".into(), max_size: Some(800), max_file: Some(1000) };
+        let mut log = Log::open(&directory, &settings);
+        let text = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..LINES {
+                    log.write(0, format!("{number}\n").as_bytes());
+                }
+            });
+            let mut reader = Reader::open(&directory, Driver::K8s, None, true).expect("a reader");
+            let mut text = Vec::new();
+            while !text.ends_with(format!("\n{}\n", LINES - 1).as_bytes()) {
+                if let Some(line) = reader.line().expect("read") {
+                    text.extend_from_slice(&entry(Driver::K8s, line).expect("an entry").text);
+                }
+            }
+            text
+        });
+        std::fs::remove_dir_all(&path).expect("remove");
+        let expected: String = (0..LINES).map(|number| format!("{number}\n")).collect();
+        assert!(text == expected.as_bytes(), "{}", String::from_utf8_lossy(&text));
     }
 }
