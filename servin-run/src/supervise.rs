@@ -5,6 +5,7 @@ pub mod foreground;
 pub mod proxy;
 mod health;
 mod input;
+pub mod keys;
 pub mod log;
 mod network;
 pub mod policy;

@@ -3,7 +3,8 @@
 use super::arguments::{Command, Given, Group, flag};
 use super::{Invocation, places, run};
 use crate::error::{Error, Result, Step};
-use crate::supervise::client::{self, Attach, DETACH_KEYS, detach_keys};
+use crate::supervise::client::{self, Attach};
+use crate::supervise::keys::Keys;
 use crate::supervise::wire;
 use crate::sys::signal::{self, SignalFd, SignalSet};
 
@@ -32,7 +33,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let attach = Attach {
         streams: [true, true, record.input && !given.switch("no-stdin", false)],
         terminal: record.terminal,
-        detach_keys: given.value("detach-keys").map_or(Ok(DETACH_KEYS.into()), detach_keys)?,
+        detach_keys: Keys::read(given.value("detach-keys"))?,
         forwards_signals: given.switch("sig-proxy", true),
     };
     let supervisor = if record.state.phase.is_alive() { client::connect(&entry)? } else { None };

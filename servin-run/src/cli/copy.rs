@@ -3,6 +3,8 @@
 //! What a container holds is hostile (hostile.md, CVE-2018-15664): its paths are resolved inside its root, and from
 //! there on every step is from a directory's descriptor and follows nothing.
 
+mod archive;
+
 use alloc::ffi::CString;
 use alloc::format;
 use alloc::vec::Vec;
@@ -26,13 +28,14 @@ use crate::fs::resolve;
 /// The table's entry.
 pub const CP: Command = Command {
     name: "servin cp",
-    usage: "[FLAGS] CONTAINER:PATH PATH | PATH CONTAINER:PATH",
-    about: "Copy files between the host and a container.",
+    usage: "[FLAGS] CONTAINER:PATH PATH|- | PATH|- CONTAINER:PATH",
+    about: "Copy files between the host and a container, or an archive with -.",
     groups: &[Group(
         "Copy",
         &[
             flag("archive", Some('a'), None, "keep owners (default: root inside, you outside)"),
             flag("follow-link", Some('L'), None, "copy what a link at the source's end leads to"),
+            flag("quiet", Some('q'), None, "accepted: nothing is printed anyway"),
         ],
     )],
     last_word: usize::MAX,
@@ -68,10 +71,17 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         (Some(_), Some(_)) => {
             return Err(Error::new("from one container to another: copy to the host in between"));
         }
-        _ if from == "-" || to == "-" => {
-            return Err(Error::new("archives are not copied: `servin export` writes one"));
-        }
         _ => {}
+    }
+    let named = |error: Error| error.within(format_args!("copy {from} to {to}"));
+    if to == "-" {
+        if given.switch("follow-link", false) {
+            return Err(Error::new("--follow-link: an archive has links as links"));
+        }
+        return archive::write(&side(invocation, given, from)?).map_err(named).map(|()| 0);
+    }
+    if from == "-" {
+        return archive::read(&side(invocation, given, to)?).map_err(named).map(|()| 0);
     }
     let (source, target) = (side(invocation, given, from)?, side(invocation, given, to)?);
     let owner = match (given.switch("archive", false), target.inside) {
@@ -80,9 +90,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         (false, false) => Some((geteuid(), getegid())),
     };
     let manner = Manner { owner, devices: target.inside };
-    copy(&source, &target, given.switch("follow-link", false), manner)
-        .map_err(|error| error.within(format_args!("copy {from} to {to}")))?;
-    Ok(0)
+    copy(&source, &target, given.switch("follow-link", false), manner).map_err(named).map(|()| 0)
 }
 
 /// `NAME:PATH`; a path with a slash before the colon is the host's.

@@ -19,7 +19,8 @@ use crate::launch::sealed::Company;
 use crate::launch::{self, tools};
 use crate::plan::capabilities::CapabilitySet;
 use crate::spec;
-use crate::supervise::foreground;
+use crate::supervise::foreground::{self, Aside};
+use crate::supervise::keys::Keys;
 
 /// The table's entry.
 pub const EXEC: Command = Command {
@@ -49,6 +50,7 @@ pub const EXEC: Command = Command {
                 flag("interactive", Some('i'), None, "pass standard input on"),
                 flag("tty", Some('t'), None, "give it a terminal"),
                 flag("detach", Some('d'), None, "leave it alone"),
+                flag("detach-keys", None, Some("KEYS"), "leave its terminal (default: ctrl-p,ctrl-q)"),
             ],
         ),
     ],
@@ -131,6 +133,14 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         tools,
     };
     let input = given.switch("interactive", false) && !detach;
+    let keys = Keys::read(given.value("detach-keys"))?;
+    let leave = match terminal && input {
+        false => None,
+        true => match foreground::stand_aside(keys)? {
+            Aside::Caller(code) => return Ok(code),
+            Aside::Other(leave) => Some(leave),
+        },
+    };
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     let null = openat(CWD, c"/dev/null", flags, Mode::empty()).step(|| "open /dev/null")?;
     let nothing = null.as_fd();
@@ -143,7 +153,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let running = enter::enter(&container, &request, options)?;
     // Of a program that is left alone, the process that has started it: until it was waited for, it belongs to the
     // container.
-    foreground::attend(running, input)
+    foreground::attend(running, input, leave)
 }
 
 /// A tool is looked for among the tools, with their own libraries, and starts where the container's programs do.

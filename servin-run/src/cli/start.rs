@@ -4,7 +4,8 @@ use super::arguments::{Command, Given, Group, flag};
 use super::{Invocation, output, places, run};
 use crate::container::people::Entry;
 use crate::error::{Error, Result};
-use crate::supervise::client::{Attach, DETACH_KEYS, detach_keys};
+use crate::supervise::client::Attach;
+use crate::supervise::keys::Keys;
 use crate::supervise::policy::Policy;
 
 /// The table's entry.
@@ -66,7 +67,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         let attach = Attach {
             streams: [true, true, input],
             terminal: entry.record.terminal,
-            detach_keys: given.value("detach-keys").map_or(Ok(DETACH_KEYS.into()), detach_keys)?,
+            detach_keys: Keys::read(given.value("detach-keys"))?,
             forwards_signals: given.switch("sig-proxy", true),
         };
         return run::start(&store, entry, Some(attach), false);

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{self, Errno, read};
 use rustix::termios::{isatty, tcgetwinsize};
 
+use super::keys::Keys;
 use super::serve::{GIVES_INPUT, WANTS_ERRORS, WANTS_OUTPUT};
 use super::terminal::RawMode;
 pub use super::wire::Wire;
@@ -22,9 +23,6 @@ use crate::sys::signal::SignalFd;
 /// Signals that are about this process and not about the container.
 const NOT_FORWARDED: &[u32] = &[SIGCHLD, SIGURG];
 
-/// ctrl-p, ctrl-q.
-pub const DETACH_KEYS: &[u8] = &[0x10, 0x11];
-
 /// What a client does.
 pub struct Attach {
     /// It takes output, errors, and gives input.
@@ -32,7 +30,7 @@ pub struct Attach {
     /// The container has a terminal.
     pub terminal: bool,
     /// What is typed to leave.
-    pub detach_keys: Vec<u8>,
+    pub detach_keys: Keys,
     /// Signals go to the container.
     pub forwards_signals: bool,
 }
@@ -114,8 +112,8 @@ pub fn relay(wire: &Wire, attach: &Attach, signals: &SignalFd) -> Result<Left> {
     let [_, _, mut input] = attach.streams;
     // Restored when it goes, on every way out of here.
     let raw = if input && attach.terminal { RawMode::enter() } else { None };
-    let keys = if attach.terminal { attach.detach_keys.as_slice() } else { &[] };
-    let mut relay = Relay { wire, keys, matched: 0, may_type: true, bytes: Vec::new() };
+    let keys = if attach.terminal { attach.detach_keys.clone() } else { Keys::default() };
+    let mut relay = Relay { wire, keys, may_type: true, bytes: Vec::new() };
     if attach.terminal {
         relay.send_size();
     }
@@ -169,9 +167,7 @@ enum Typed {
 
 struct Relay<'r> {
     wire: &'r Wire,
-    keys: &'r [u8],
-    /// How many of the keys were typed.
-    matched: usize,
+    keys: Keys,
     /// The container takes more.
     may_type: bool,
     bytes: Vec<u8>,
@@ -226,68 +222,15 @@ impl Relay<'_> {
                 return Typed::Over;
             }
         };
-        let mut typed = Vec::new();
-        for byte in &buffer[..length] {
-            if self.keys.get(self.matched) == Some(byte) {
-                self.matched += 1;
-                if self.matched == self.keys.len() {
-                    self.send(&typed);
-                    return Typed::Detach;
-                }
-                continue;
-            }
-            // It was no sequence of keys: the container gets what was kept back.
-            typed.extend_from_slice(&self.keys[..self.matched]);
-            self.matched = usize::from(self.keys.first() == Some(byte));
-            if self.matched == 0 {
-                typed.push(*byte);
-            }
-        }
+        let (typed, leave) = self.keys.take(&buffer[..length]);
         self.send(&typed);
-        Typed::More
+        if leave { Typed::Detach } else { Typed::More }
     }
 
     fn send(&mut self, typed: &[u8]) {
         if !typed.is_empty() {
             self.may_type = false;
             let _ = self.wire.send(wire::INPUT, typed, false);
-        }
-    }
-}
-
-/// Reads the keys that detach: `ctrl-p,ctrl-q`, `ctrl-@`, `a,b`.
-pub fn detach_keys(text: &str) -> Result<Vec<u8>> {
-    let key = |word: &str| -> Option<u8> {
-        match word.as_bytes() {
-            [key] if key.is_ascii() => Some(*key),
-            [b'c', b't', b'r', b'l', b'-', key] => match key {
-                b'a'..=b'z' => Some(key - b'a' + 1),
-                b'@' => Some(0),
-                b'[' | b'\\' | b']' | b'^' | b'_' => Some(key - b'@'),
-                _ => None,
-            },
-            _ => None,
-        }
-    };
-    let keys: Option<Vec<u8>> = text.split(',').filter(|word| !word.is_empty()).map(key).collect();
-    keys.ok_or_else(|| {
-        Error::new(format_args!(
-            "--detach-keys {text}: it takes keys such as ctrl-p,ctrl-q or a single letter"
-        ))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_read_as_docker_writes_them() {
-        assert_eq!(detach_keys("ctrl-p,ctrl-q").expect("keys"), DETACH_KEYS);
-        assert_eq!(detach_keys("ctrl-@,x,ctrl-[").expect("keys"), [0, b'x', 27]);
-        assert_eq!(detach_keys("").expect("none"), []);
-        for bad in ["ctrl-", "ctrl-1", "abc", "ctrl-P", "ä"] {
-            assert!(detach_keys(bad).is_err(), "{bad}");
         }
     }
 }

@@ -8,6 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::{Errno, ioctl_fionbio, read, write};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
+use super::keys::Keys;
 use crate::fs::copy::write_all;
 use crate::fs::descriptors::{stdin, stdout};
 use crate::sys::signal::SignalFd;
@@ -52,14 +53,16 @@ pub struct Relay {
     input: bool,
     /// Typed, and not yet taken by the container.
     typed: VecDeque<u8>,
+    /// What is typed to leave it alone.
+    keys: Keys,
 }
 
 impl Relay {
     /// Begins with nothing under way.
-    pub fn new(master: OwnedFd, input: bool) -> Relay {
+    pub fn new(master: OwnedFd, input: bool, keys: Keys) -> Relay {
         // A container that does not read must not stop what it prints.
         let _ = ioctl_fionbio(&master, true);
-        Relay { master: Some(master), input, typed: VecDeque::new() }
+        Relay { master: Some(master), input, typed: VecDeque::new(), keys }
     }
 
     /// Gives the container's terminal the size of ours, if we have one.
@@ -95,15 +98,14 @@ impl Relay {
         })
     }
 
-    /// Moves what is ready.
-    pub fn pass(&mut self, ready: Ready) {
+    /// Moves what is ready; whether the keys were typed that leave, after which nothing more is read.
+    pub fn pass(&mut self, ready: Ready) -> bool {
         if ready.output {
             self.print();
         }
-        if ready.input {
-            self.take_typed();
-        }
+        let leave = ready.input && self.take_typed();
         self.give_typed();
+        leave
     }
 
     /// Prints what the container has still written, after its end.
@@ -130,10 +132,15 @@ impl Relay {
         }
     }
 
-    fn take_typed(&mut self) {
+    fn take_typed(&mut self) -> bool {
         let mut buffer = [0; BUFFER];
         match read(stdin(), &mut buffer) {
-            Ok(length) if length > 0 => self.typed.extend(&buffer[..length]),
+            Ok(length) if length > 0 => {
+                let (typed, leave) = self.keys.take(&buffer[..length]);
+                self.typed.extend(typed);
+                self.input &= !leave;
+                return leave;
+            }
             Err(Errno::AGAIN | Errno::INTR) => {}
             _ => {
                 self.input = false;
@@ -143,6 +150,7 @@ impl Relay {
                 }
             }
         }
+        false
     }
 
     fn give_typed(&mut self) {

@@ -75,7 +75,7 @@ pub fn run(session: &Session, arguments: &[&str]) -> Result<i32> {
 fn attend(created: Created, plan: &Plan, keep: bool, input: bool) -> Result<i32> {
     let Created { directory, lock, running, record, state } = created;
     drop(lock);
-    let code = foreground::attend(running, input);
+    let code = foreground::attend(running, input, None);
     let warn = |error: Error| output::warning(&alloc::format!("{error}"));
     if record.was_killed_for_memory().unwrap_or(false) {
         output::warning("the kernel has killed in the container because it was out of memory (memory.max)");

@@ -80,7 +80,7 @@ pub fn exec(session: &Session, arguments: &[&str]) -> Result<i32> {
     if detach {
         return Ok(0);
     }
-    foreground::attend(running, true)
+    foreground::attend(running, true, None)
 }
 
 /// The container's own process with the changes that the flags ask for.

@@ -11,7 +11,8 @@ use crate::cli::size;
 use crate::container::people::{HealthCheck, LogSettings, Record, validate_name};
 use crate::error::{Error, Result};
 use crate::fs::read_text;
-use crate::supervise::client::{Attach, DETACH_KEYS, detach_keys};
+use crate::supervise::client::Attach;
+use crate::supervise::keys::Keys;
 use crate::supervise::log::Driver;
 use crate::supervise::policy::Policy;
 
@@ -248,7 +249,7 @@ pub fn attach(given: &Given, detach: bool) -> Result<Attach> {
     Ok(Attach {
         streams,
         terminal: given.switch("tty", false),
-        detach_keys: given.value("detach-keys").map_or(Ok(DETACH_KEYS.into()), detach_keys)?,
+        detach_keys: Keys::read(given.value("detach-keys"))?,
         forwards_signals: given.switch("sig-proxy", true),
     })
 }

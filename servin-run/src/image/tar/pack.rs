@@ -29,18 +29,39 @@ struct Packer<'a> {
 /// Writes all that is below `root` as an archive to `to`. Removals that an overlay has marked become those of a
 /// layer; where `whiteouts` is none, there are no such marks.
 pub fn pack(root: &OwnedFd, to: BorrowedFd<'_>, whiteouts: Whiteouts) -> Result<()> {
-    let buffer = vec![0; super::super::stream::BUFFER];
-    let mut packer = Packer { root: root.as_fd(), to, whiteouts, linked: Vec::new(), buffer };
-    let mut ahead: Vec<Vec<u8>> = vec![Vec::new()];
-    while let Some(path) = ahead.pop() {
-        let named = |error: Error| error.within(format_args!("archive {}", shown(&path)));
-        packer.directory(&path, &mut ahead).map_err(named)?;
+    Packer::new(root, to, whiteouts).tree(Vec::new())
+}
+
+/// Writes the file or the directory `name` of `root` as an archive to `to`.
+pub fn pack_one(root: &OwnedFd, name: &[u8], is_directory: bool, to: BorrowedFd<'_>) -> Result<()> {
+    let mut packer = Packer::new(root, to, Whiteouts::None);
+    if is_directory {
+        return packer.tree(name.to_vec());
     }
+    let stat = step(statat(root, name, AtFlags::SYMLINK_NOFOLLOW), "look at the file")?;
+    packer.file(root, name, name.to_vec(), &stat)?;
     packer.bytes(&write::END)
 }
 
 fn step<T>(result: io::Result<T>, what: &'static str) -> Result<T> {
     result.map_err(|errno| Error::os(what, errno))
+}
+
+impl<'a> Packer<'a> {
+    fn new(root: &'a OwnedFd, to: BorrowedFd<'a>, whiteouts: Whiteouts) -> Packer<'a> {
+        let buffer = vec![0; super::super::stream::BUFFER];
+        Packer { root: root.as_fd(), to, whiteouts, linked: Vec::new(), buffer }
+    }
+
+    /// The directory `top` and all that is in it, to the end of the archive.
+    fn tree(&mut self, top: Vec<u8>) -> Result<()> {
+        let mut ahead = vec![top];
+        while let Some(path) = ahead.pop() {
+            let named = |error: Error| error.within(format_args!("archive {}", shown(&path)));
+            self.directory(&path, &mut ahead).map_err(named)?;
+        }
+        self.bytes(&write::END)
+    }
 }
 
 impl Packer<'_> {
