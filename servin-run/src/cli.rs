@@ -30,6 +30,7 @@ mod progress;
 mod ps;
 mod pull;
 mod push;
+mod refused;
 mod rm;
 mod rootless;
 mod run;

@@ -9,6 +9,7 @@ pub mod file_system;
 mod hide;
 pub mod hooks;
 mod identity;
+mod inside;
 mod label;
 pub mod mount;
 mod old_mount;
@@ -213,8 +214,15 @@ fn prepare(plan: &Plan, options: &Options) -> Result<Prepared> {
                 Step::Mount(mount) => {
                     let ids = mount.id_mapping.as_ref().map(|m| id_map(plan, &prepared, m)).transpose()?;
                     match &mount.source {
-                        Source::Bind { path, recursive } if user || ids.is_some() => {
-                            let tree = open_outside(path, *recursive)?;
+                        Source::Bind { path, recursive }
+                            if user || ids.is_some() || mount.subpath.is_some() =>
+                        {
+                            let tree = match &mount.subpath {
+                                Some(subpath) => {
+                                    slave(inside::clone_inside(path, subpath, *recursive), path)?
+                                }
+                                None => open_outside(path, *recursive)?,
+                            };
                             if let (Some(tree), Some(ids), Some(mapping)) = (&tree, &ids, &mount.id_mapping) {
                                 mount::map_ids(tree, mapping.recursive, Some(rustix::fd::AsFd::as_fd(ids)))?;
                             }
@@ -266,15 +274,17 @@ fn refuse_settings_of(plan: &Plan, kind: NamespaceKind) -> Result<()> {
 /// A place that the root of the container's user namespace may not be able to reach: its tree is taken here,
 /// and cut off from what the host mounts in it later only in one direction. `None` where the kernel cannot.
 fn open_outside(path: &str, recursive: bool) -> Result<Option<OwnedFd>> {
-    match mount::clone_path(path, recursive) {
-        Ok(tree) => {
-            let slave = Propagation { kind: MS_SLAVE, recursive: true };
-            mount::set_propagation(&tree, slave).step(|| format!("make {path} a slave"))?;
-            Ok(Some(tree))
-        }
+    match slave(mount::clone_path(path, recursive), path) {
         Err(error) if error.errno() == Some(rustix::io::Errno::NOSYS) => Ok(None),
-        Err(error) => Err(error),
+        other => other,
     }
+}
+
+fn slave(tree: Result<OwnedFd>, path: &str) -> Result<Option<OwnedFd>> {
+    let tree = tree?;
+    let slave = Propagation { kind: MS_SLAVE, recursive: true };
+    mount::set_propagation(&tree, slave).step(|| format!("make {path} a slave"))?;
+    Ok(Some(tree))
 }
 
 /// The user namespace of an id-mapped mount: one of its own, or the container's.

@@ -3,7 +3,14 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use servin_tests::{People, alone, forget_home, scratch, servin};
+use servin_tests::{People, alone, forget_home, scratch, servin, servin_program, start};
+
+/// A line of the shell, with `$S` for servin.
+fn shell(line: &str) -> servin_tests::Finished {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", line]).env("S", servin_program()).stdin(std::process::Stdio::null());
+    start(command).finish()
+}
 
 /// A container of the host's programs that does not run.
 fn created(name: &str) {
@@ -89,6 +96,63 @@ fn a_running_container_is_copied_from_and_looked_at() {
         servin(&["kill", "busy"]).succeeds();
         running.finish().ends_with(137);
         servin(&["top", "busy"]).ends_with(125);
+        forget_home();
+    });
+}
+
+#[test]
+fn archives_come_from_a_container_and_go_into_one() {
+    alone(|| {
+        created("box");
+        let here = scratch("archives");
+        fs::create_dir_all(here.join("tree/deep")).expect("make");
+        fs::write(here.join("tree/deep/file"), "content").expect("write");
+        symlink("deep/file", here.join("tree/link")).expect("link");
+        let here = here.to_str().expect("UTF-8");
+        // As they are, and compressed.
+        shell(&format!("tar -C {here} -c tree | $S cp - box:/srv")).succeeds();
+        shell(&format!("tar -C {here} -cz tree | $S cp - box:/tmp")).succeeds();
+        let listed = shell("$S cp box:/srv/tree - | tar -tf - | sort").succeeds().out;
+        assert_eq!(listed, "tree/\ntree/deep/\ntree/deep/file\ntree/link\n");
+        let one = shell("$S cp box:/tmp/tree/deep/file - | tar -xO").succeeds().out;
+        assert_eq!(one, "content");
+        let inside = shell("$S cp box:/srv/tree/. - | tar -tf - | sort").succeeds().out;
+        assert_eq!(inside, "./\ndeep/\ndeep/file\nlink\n");
+        let link = shell("$S cp box:/srv/tree/link - | tar -tvf -").succeeds().out;
+        assert!(link.contains("link -> deep/file"), "{link}");
+        shell("echo nothing | $S cp - box:/srv").ends_with(125);
+        shell(&format!("tar -C {here} -c tree | $S cp - box:/nowhere")).ends_with(125).fails(&["/nowhere"]);
+        shell("$S cp box:/nothing -").ends_with(125).fails(&["/nothing"]);
+        shell("$S cp - - < /dev/null").ends_with(125).fails(&["CONTAINER:PATH"]);
+        servin(&["rm", "box"]).succeeds();
+        forget_home();
+    });
+}
+
+#[test]
+fn a_hostile_archive_or_container_leads_nowhere_else() {
+    alone(|| {
+        let people = People::new();
+        let root = people.root();
+        symlink(servin_tests::VICTIM, root.join("escape")).expect("link");
+        let words =
+            ["create", "--name", "evil", "--rootfs", root.to_str().expect("UTF-8"), "--", "/bin/probe"];
+        servin(&words).succeeds();
+        let here = scratch("hostile");
+        fs::create_dir_all(here.join("escape")).expect("make");
+        fs::write(here.join("escape/marker"), "overwritten").expect("write");
+        let here = here.to_str().expect("UTF-8");
+        let before = servin_tests::listing(std::path::Path::new(servin_tests::VICTIM));
+        // Through the container's link, and by a name that leads upwards.
+        shell(&format!("tar -C {here} -c escape/marker | $S cp - evil:/"))
+            .ends_with(125)
+            .fails(&["symbolic link"]);
+        shell(&format!("tar -C {here} -c escape/marker | $S cp - evil:/escape")).ends_with(125);
+        shell(&format!("tar -C {here}/escape -P --transform 's,^,../../,' -c marker | $S cp - evil:/"))
+            .ends_with(125)
+            .fails(&["leads upwards"]);
+        assert_eq!(servin_tests::listing(std::path::Path::new(servin_tests::VICTIM)), before);
+        servin(&["rm", "evil"]).succeeds();
         forget_home();
     });
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use servin_tests::{People, Report, alone, forget_home};
+use servin_tests::{People, Report, alone, forget_home, servin};
 
 fn report(flags: &[&str]) -> Report {
     People::new().flags(&["--rm"]).flags(flags).report()
@@ -129,6 +129,35 @@ fn what_is_masked_is_not_to_be_read_and_what_is_unmasked_is() {
         assert!(mounted(&[]));
         assert!(!mounted(&["--security-opt", "systempaths=unconfined"]));
         assert!(!mounted(&["--security-opt", "unmask=/proc/sys"]));
+        forget_home();
+    });
+}
+
+#[test]
+fn the_shared_memory_of_another_container_is_seen_with_its_namespace() {
+    alone(|| {
+        let busybox = People::of("busybox");
+        busybox
+            .clone()
+            .flags(&["--ipc", "shareable", "--shm-size", "2m"])
+            .detached("donor", &["/bin/sleep", "1000"]);
+        servin(&["exec", "donor", "sh", "-c", "echo of the donor > /dev/shm/segment"]).succeeds();
+        let joins = busybox.flags(&["--ipc", "container:donor", "--name", "joins"]).kept();
+        let seen = joins.run(&[
+            "/bin/sh",
+            "-c",
+            "cat /dev/shm/segment; echo back > /dev/shm/answer; df -k /dev/shm | tail -1",
+        ]);
+        let lines = seen.succeeds().out;
+        assert!(lines.starts_with("of the donor\n") && lines.contains(" 2048 "), "{lines}");
+        assert_eq!(servin(&["exec", "donor", "cat", "/dev/shm/answer"]).succeeds().out, "back\n");
+        // It is found again as it runs now.
+        servin(&["restart", "--time", "0", "donor"]).succeeds();
+        servin(&["exec", "donor", "sh", "-c", "echo anew > /dev/shm/segment"]).succeeds();
+        assert!(servin(&["start", "--attach", "joins"]).succeeds().out.starts_with("anew\n"));
+        servin(&["stop", "--time", "0", "donor"]).succeeds();
+        servin(&["start", "joins"]).fails(&["--ipc container", "donor", "does not run"]);
+        servin(&["rm", "joins", "donor"]).succeeds();
         forget_home();
     });
 }

@@ -509,3 +509,43 @@ fn the_host_network_is_not_the_containers() {
         assert!(!run.out.contains(&format!(":{port:04X}")), "{}", run.out);
     });
 }
+
+#[test]
+fn variables_of_ours_are_passed_on_and_left_out() {
+    alone(|| {
+        let env = |flags: &[&str]| {
+            let mut command = People::new().flags(flags).command(&["/bin/probe", "report"]);
+            command.env_clear().env("OURS", "ours").env("PATH", "/bin");
+            start(command).finish().report()["env"].to_string()
+        };
+        assert!(!env(&[]).contains("ours"));
+        let all = env(&["--env-host", "--unsetenv", "HOME"]);
+        assert!(all.contains("ours") && !all.contains("HOME"), "{all}");
+        let bare = env(&["--unsetenv-all", "-e", "A=b"]);
+        assert!(bare.contains("A") && !bare.contains("PATH"), "{bare}");
+    });
+}
+
+#[test]
+fn a_name_is_taken_over_and_the_pid_is_written_down() {
+    alone(|| {
+        let first = People::of("busybox").detached("box", &["/bin/sleep", "1000"]);
+        let file = scratch("box.pid");
+        let flags = ["--replace", "--pidfile", file.to_str().expect("UTF-8"), "--no-hosts"];
+        let second = People::of("busybox").flags(&flags).detached("box", &["/bin/sleep", "1000"]);
+        assert_ne!(first, second);
+        let listed = servin(&["ps", "-aq", "--no-trunc"]).succeeds().out;
+        assert_eq!(listed.trim(), second);
+        let pid = servin(&["inspect", "-f", "{{.State.Pid}}", "box"]).succeeds().out;
+        assert_eq!(fs::read_to_string(&file).expect("a pid"), pid.trim());
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", pid.trim())).expect("mountinfo");
+        assert!(!mounts.contains(" /etc/hosts ") && mounts.contains(" /etc/resolv.conf "), "{mounts}");
+        People::new()
+            .flags(&["--replace"])
+            .run(&["/bin/probe"])
+            .ends_with(125)
+            .fails(&["--replace", "--name"]);
+        servin(&["rm", "-f", "box"]).succeeds();
+        servin_tests::forget_home();
+    });
+}

@@ -344,3 +344,22 @@ fn nothing_is_created_in_the_root_when_the_config_is_refused() {
         assert!(!bundle.root().join("made").exists());
     });
 }
+
+#[test]
+fn flags_of_other_programs_are_refused_with_what_to_do_instead() {
+    alone(|| {
+        for (flag, says) in [
+            ("--gpus", "--device"),
+            ("--runtime", "servin oci"),
+            ("--init-path", "servin-init"),
+            ("--isolation", "Windows"),
+            ("--link", "servin network create"),
+            ("--pod", "container:NAME"),
+            ("--secret", "/run/secrets"),
+            ("--storage-opt", "quota"),
+        ] {
+            let named = format!("{flag} is not supported");
+            servin_tests::servin(&["run", flag, "x", "image"]).ends_with(125).fails(&[&named, says]);
+        }
+    });
+}

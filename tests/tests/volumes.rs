@@ -166,3 +166,52 @@ fn mounts_have_dockers_words() {
         forget_home();
     });
 }
+
+#[test]
+fn a_part_of_a_volume_is_mounted_and_no_link_in_it_leads_out() {
+    alone(|| {
+        servin(&["volume", "create", "data"]).succeeds();
+        fs::create_dir_all(data("data").join("a/b")).expect("make");
+        fs::write(data("data").join("a/b/file"), "deep").expect("write");
+        std::os::unix::fs::symlink(servin_tests::VICTIM, data("data").join("out")).expect("link");
+        std::os::unix::fs::symlink("/a", data("data").join("in")).expect("link");
+        let run = |part: &str, path: &str| {
+            let mount = format!("type=volume,source=data,target=/mnt,volume-subpath={part}");
+            People::new().flags(&["--rm", "--mount", &mount]).run(&["/bin/probe", "read", path])
+        };
+        assert_eq!(run("a/b", "/mnt/file").succeeds().out, "deep");
+        assert_eq!(run("a/b/file", "/mnt").succeeds().out, "deep");
+        // A link is followed inside the volume, which is its root.
+        assert_eq!(run("in/b", "/mnt/file").succeeds().out, "deep");
+        run("out", "/mnt/marker").ends_with(125).fails(&["volume-subpath", "no such file or directory"]);
+        run("nothing", "/mnt").ends_with(125).fails(&["volume-subpath"]);
+        for bad in ["", ".", "..", "a/../..", "/"] {
+            run(bad, "/mnt").ends_with(125).fails(&["volume-subpath is a path inside the volume"]);
+        }
+        servin(&["volume", "rm", "data"]).succeeds();
+        forget_home();
+    });
+}
+
+#[test]
+fn every_word_of_a_mount_that_is_not_honoured_is_refused_by_its_name() {
+    alone(|| {
+        for (words, named) in [
+            ("type=bind,source=/tmp,target=/t,bind-create-src", "bind-create-src"),
+            ("type=bind,source=/tmp,target=/t,volume-subpath=a", "volume-subpath"),
+            ("type=tmpfs,target=/t,volume-nocopy", "volume-nocopy"),
+            ("type=volume,source=data,target=/t,volume-driver=nfs", "volume-driver"),
+            ("type=volume,target=/t,volume-subpath=a", "volume-subpath"),
+            ("type=image,source=x,target=/t", "image"),
+            ("type=cluster,source=x,target=/t", "cluster"),
+            ("type=bind,source=/tmp,target=/t,bind-recursive=often", "bind-recursive"),
+        ] {
+            People::new()
+                .flags(&["--mount", words])
+                .run(&["/bin/probe", "report"])
+                .ends_with(125)
+                .fails(&[named]);
+        }
+        forget_home();
+    });
+}

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::refused;
 use super::suggestion::did_you_mean;
 
 use crate::error::{Error, Result};
@@ -147,6 +148,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn flag(&self, name: &str) -> Option<&'static Flag> {
+        let name = refused::SAME.iter().find(|(other, _)| *other == name).map_or(name, |(_, own)| own);
         self.flags.iter().copied().find(|flag| flag.name == name)
     }
 
@@ -202,6 +204,9 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn unknown(&self, name: &str, argument: &str) -> Error {
+        if let Some(why) = refused::why(name) {
+            return Error::new(format_args!("--{name} is not supported: {why}"));
+        }
         // One letter resembles everything.
         let known = self.flags.iter().map(|flag| flag.name);
         let meant = if name.len() > 1 { did_you_mean(name, &mut { known }, "--") } else { String::new() };

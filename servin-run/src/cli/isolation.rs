@@ -53,6 +53,17 @@ pub fn apply(given: &Given, request: &mut Request, process_of: &dyn Fn(&str) -> 
     devices::apply(given, request)
 }
 
+/// Whose namespaces are shared: `pid` or `ipc`, and the container's id.
+pub fn shared(given: &Given, id_of: &dyn Fn(&str) -> Result<String>) -> Result<Vec<(String, String)>> {
+    let mut shared = Vec::new();
+    for name in ["pid", "ipc"] {
+        if let Some(owner) = given.value(name).and_then(|text| text.strip_prefix("container:")) {
+            shared.push((name.to_string(), id_of(owner)?));
+        }
+    }
+    Ok(shared)
+}
+
 fn security(option: &str, request: &mut Request) -> Result<()> {
     let refuse = |why: &str| Err(Error::new(format_args!("--security-opt {option}: {why}")));
     // Docker once wrote a colon.

@@ -78,6 +78,7 @@ fn new(flag: &str, kind: Kind, destination: &str) -> Wanted {
         give: false,
         labels: Vec::new(),
         volume_options: Vec::new(),
+        subpath: None,
     }
 }
 
@@ -183,6 +184,10 @@ fn mount(text: &str) -> Result<Wanted> {
             Kind::Volume(source.into())
         }
         "tmpfs" => Kind::Tmpfs,
+        "image" => {
+            return Err(Error::new(format_args!("{flag}: an image is not mounted into a container"))
+                .hint("`servin exec --with IMAGE` has its programs at hand"));
+        }
         other => {
             return Err(Error::new(format_args!("{flag}: there is no type {other}: bind, volume or tmpfs")));
         }
@@ -216,11 +221,22 @@ fn mount(text: &str) -> Result<Wanted> {
             "bind-nonrecursive" if bind => wanted.alone = on,
             "bind-recursive" if bind => recursive = value.unwrap_or("enabled"),
             "bind-create-src" | "bind-selinux" if bind => {
-                return Err(wanted.refuse(&format!("{key} is not supported")));
+                return Err(
+                    wanted.refuse(&format!("{key} is not supported: the source is there before, as it is"))
+                );
             }
             "relabel" | "z" | "Z" if !tmpfs => relabel(&wanted)?,
             "U" | "chown" if !tmpfs => wanted.give = on,
             "volume-nocopy" | "nocopy" if !bind && !tmpfs => wanted.copy = !on,
+            "volume-subpath" | "subpath" if matches!(wanted.kind, Kind::Volume(_)) => {
+                if text.split('/').all(|part| matches!(part, "" | "."))
+                    || text.split('/').any(|part| part == "..")
+                {
+                    return Err(wanted.refuse(&format!("{key} is a path inside the volume")));
+                }
+                wanted.subpath = Some(text.into());
+                wanted.copy = false;
+            }
             "volume-driver" if !bind && !tmpfs && text == "local" => {}
             "volume-label" | "volume-opt" if !bind && !tmpfs => {
                 let (name, value) = text.split_once('=').unwrap_or((text, ""));

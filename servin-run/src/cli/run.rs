@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use rustix::fs::{AtFlags, CWD, statat};
 
 use super::arguments::{Command, Given};
-use super::{Invocation, limits, network_flags, oci, output, places};
+use super::{Invocation, isolation, limits, network_flags, oci, output, places, rm};
 use crate::container::directory::write_whole;
 use crate::container::people::{self, Entry, Store};
 use crate::container::placement::Manager;
@@ -58,7 +58,8 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         true => None,
         false => Some(attach),
     };
-    start(&store, entry, attend, given.switch("trace", false))
+    let options = Start { trace: given.switch("trace", false), pid_file: given.value("pidfile") };
+    start(&store, entry, attend, &options)
 }
 
 /// `servin create`.
@@ -107,11 +108,16 @@ fn keep(
     }
     let (layers, volumes) = (files.users.clone(), files.image.volumes.clone());
     let mut request = flags::request(invocation, given, &store, &id, files)?;
-    request.mounts.extend(names::mounts(&store.places.network(None), &id, &wish));
+    let mut named = names::mounts(&store.places.network(None), &id, &wish);
+    for (switch, path) in [("no-hosts", "/etc/hosts"), ("no-hostname", "/etc/hostname")] {
+        named.retain(|mount| mount.destination != path || !given.switch(switch, false));
+    }
+    request.mounts.extend(named);
     if wish.mode == network::Mode::Host {
         request.spaces.network = Space::Host;
     }
     record.network = wish;
+    record.shared = isolation::shared(given, &|name| Ok(store.find(name)?.record.id))?;
     let mounted = mounts::prepare(given, &store, &layers, volumes, &mut request, &mut record)?;
     let config = defaults::config(request)?;
     record.command = config.process.as_ref().map(|process| process.args.clone()).unwrap_or_default();
@@ -122,6 +128,12 @@ fn keep(
     }
     if command.name == RUN.name {
         ports::check_free(&store.places.root, &record.network.publish)?;
+    }
+    if given.switch("replace", false)
+        && let Ok(other) = store.find(&record.name)
+        && other.record.name == record.name
+    {
+        rm::remove(&store, &other.record.id, true, false).map_err(|error| error.within("--replace"))?;
     }
     let entry = store.create(record, &spec::to_json(&config))?;
     rootfs.fill(&store, &id).inspect_err(|_| {
@@ -140,9 +152,22 @@ fn keep(
     Ok(Some((store, entry)))
 }
 
+/// How a container is started.
+#[derive(Default)]
+pub struct Start<'s> {
+    /// Each step is printed.
+    pub trace: bool,
+    /// A file that gets the pid.
+    pub pid_file: Option<&'s str>,
+}
+
 /// Starts a container, and stays with it where that is asked for; otherwise prints its id.
-pub fn start(store: &Store, entry: Entry, attach: Option<Attach>, trace: bool) -> Result<i32> {
-    let wire = begin(store, &entry.record.id, attach.as_ref(), trace)?;
+pub fn start(store: &Store, entry: Entry, attach: Option<Attach>, options: &Start) -> Result<i32> {
+    let (wire, pid) = begin(store, &entry.record.id, attach.as_ref(), options.trace)?;
+    if let Some(path) = options.pid_file {
+        let text = alloc::format!("{pid}");
+        write_whole(CWD, path, &text, 0o644).step(|| alloc::format!("--pidfile: write {path}"))?;
+    }
     let Some(attach) = attach else {
         return output::result(&entry.record.id).map(|()| 0);
     };
@@ -151,13 +176,13 @@ pub fn start(store: &Store, entry: Entry, attach: Option<Attach>, trace: bool) -
     finish(store, &entry, left)
 }
 
-/// Starts a container's supervisor, and returns when the container runs. From then on signals are for the container,
+/// Starts a container's supervisor, and returns with the pid when the container runs. From then on signals are for the container,
 /// where somebody attaches.
-pub fn begin(store: &Store, id: &str, attach: Option<&Attach>, trace: bool) -> Result<client::Wire> {
+pub fn begin(store: &Store, id: &str, attach: Option<&Attach>, trace: bool) -> Result<(client::Wire, i32)> {
     // A signal that comes meanwhile is the container's too.
     let mask = signal::set_mask(SignalSet::ALL).step(|| "block signals")?;
     let wire = supervisor::begin(store, id, oci::means(trace), attach.map_or(0, Attach::wants))
-        .and_then(|wire| client::wait_for_start(&wire).map(|_| wire));
+        .and_then(|wire| client::wait_for_start(&wire).map(|pid| (wire, pid)));
     if wire.is_err() || attach.is_none() {
         let _ = signal::set_mask(mask);
     }

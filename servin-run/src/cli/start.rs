@@ -70,7 +70,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
             detach_keys: Keys::read(given.value("detach-keys"))?,
             forwards_signals: given.switch("sig-proxy", true),
         };
-        return run::start(&store, entry, Some(attach), false);
+        return run::start(&store, entry, Some(attach), &run::Start::default());
     }
     places::each(&START, &given.words, &mut |word| {
         let entry = store.find(word)?;

@@ -57,6 +57,9 @@ pub fn mount(root: BorrowedFd<'_>, mount: &Mount) -> Result<OwnedFd> {
             rustix::mount::mount(name.as_str(), path_of(&target), kind.as_str(), flags, &*data)
                 .map_err(|errno| Error::os(format!("mount {kind}"), errno))?;
         }
+        Source::Bind { .. } if mount.subpath.is_some() => {
+            return Err(Error::os("bind a part of it", Errno::NOSYS));
+        }
         Source::Bind { path, recursive } => {
             let source = openat(CWD, path.as_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
                 .step(|| format!("open {path}"))?;

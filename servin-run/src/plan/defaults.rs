@@ -139,6 +139,12 @@ pub fn config(mut request: Request) -> Result<spec::Config> {
             "/dev/shm" => match request.spaces.ipc {
                 Space::Nobody => continue,
                 Space::Host => mount = bind("/dev/shm", "/dev/shm", &["nosuid", "noexec", "nodev"]),
+                // Shared memory has a name there, by which the other container finds it.
+                Space::Of(ref path) if path.starts_with("/proc/") && path.ends_with("/ns/ipc") => {
+                    let process = path.trim_end_matches("/ns/ipc");
+                    mount = bind(&[process, "/root"].concat(), "/dev/shm", &["nosuid", "noexec", "nodev"]);
+                    mount.subpath = Some("/dev/shm".into());
+                }
                 _ => {
                     let size = request.shm_size.map(|size| format!("size={size}"));
                     mount

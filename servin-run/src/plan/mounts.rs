@@ -25,6 +25,8 @@ pub struct Mount {
     pub destination: String,
     /// What.
     pub source: Source,
+    /// Of a bind's source only this, without a way out of that.
+    pub subpath: Option<String>,
     /// Attributes of the mount itself.
     pub attributes: Attributes,
     /// Attributes of the mount and of everything mounted below it (the `r…` words).
@@ -250,6 +252,7 @@ pub fn plan(at: &str, mount: &spec::Mount) -> Result<Mount> {
     let mut planned = Mount {
         destination,
         source: Source::Remount { parameters: None },
+        subpath: mount.subpath.clone(),
         attributes: Attributes::default(),
         recursive: Attributes::default(),
         propagation: None,
@@ -316,6 +319,9 @@ fn validate(at: &str, mount: &Mount) -> Result<()> {
     let refuse = |field: &str, why: &str| Err(Error::new(format_args!("{at}.{field}: {why}")));
     let is_kind = |wanted: &str| matches!(&mount.source, Source::FileSystem { kind, .. } if kind == wanted);
     let is_bind = matches!(mount.source, Source::Bind { .. });
+    if mount.subpath.is_some() && !is_bind {
+        return refuse("servinSubpath", "it is for a bind mount");
+    }
     if mount.copy_up && !is_kind("tmpfs") {
         return refuse("options", "tmpcopyup is for a tmpfs");
     }

@@ -49,6 +49,8 @@ object! {
         "source" => source: Option<String>,
         /// Words as in fstab; what is no known option is data for the file system.
         "options" => options: Vec<String>,
+        /// Of a bind's source only what is at this path inside it (not in the specification).
+        "servinSubpath" => subpath: Option<String>,
         /// User ids of an idmapped mount: file system to container.
         "uidMappings" => uid_mappings: Vec<IdMapping>,
         /// Group ids of an idmapped mount: file system to container.

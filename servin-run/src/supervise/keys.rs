@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn keys_are_read_as_docker_writes_them() {
         let keys = |text| Keys::read(text).map(|keys| keys.keys);
-        assert_eq!(keys(Some("ctrl-p,ctrl-q")), keys(None));
+        assert_eq!(keys(Some("ctrl-p,ctrl-q")).expect("keys"), keys(None).expect("keys"));
         assert_eq!(keys(Some("ctrl-@,x,ctrl-[")).expect("keys"), [0, b'x', 27]);
         assert_eq!(keys(Some("")).expect("none"), []);
         for bad in ["ctrl-", "ctrl-1", "abc", "ctrl-P", "ä"] {

@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use rustix::process::Pid;
 
+use super::spaces;
 use crate::container::people::{Record, Store};
 use crate::error::{Error, Result};
 use crate::launch::hooks;
@@ -21,16 +22,14 @@ pub fn prepare(
     record: &Record,
     config: &mut spec::Config,
 ) -> Result<Option<String>> {
+    let changed = spaces::renew(store, record, config)?;
     let Some(owner) = record.network.container.as_ref().filter(|_| record.network.mode == Mode::Container)
     else {
         let hostname = config.hostname.as_deref().unwrap_or_default();
-        return network::files(places, &record.id, hostname, &record.network).map(|()| None);
+        network::files(places, &record.id, hostname, &record.network)?;
+        return Ok(changed.then(|| spec::to_json(config)));
     };
-    let owner = store.find(owner).map_err(|error| error.within("--network container"))?.record;
-    let Some(pid) = owner.state.pid else {
-        return Err(Error::new(format_args!("--network container: {} does not run", owner.name))
-            .hint(format!("`servin start {}` changes that", owner.name)));
-    };
+    let pid = spaces::process(store, "network", owner)?;
     let namespaces = config.linux.iter_mut().flat_map(|linux| &mut linux.namespaces);
     for namespace in namespaces.filter(|namespace| namespace.kind == NamespaceKind::Network) {
         namespace.path = Some(format!("/proc/{pid}/ns/net"));

@@ -26,6 +26,8 @@ pub const GROUPS: &[Group] = &[
         &[
             flag("read-only", None, None, "make / read-only"),
             flag("hostname", Some('h'), Some("NAME"), "host name (default: the container's ID)"),
+            flag("no-hosts", None, None, "leave the image's /etc/hosts alone"),
+            flag("no-hostname", None, None, "leave the image's /etc/hostname alone"),
         ],
     ),
     Group(
@@ -33,6 +35,9 @@ pub const GROUPS: &[Group] = &[
         &[
             flag("env", Some('e'), Some("KEY[=VALUE]"), "set a variable, or pass ours on"),
             flag("env-file", None, Some("FILE"), "variables, one a line"),
+            flag("env-host", None, None, "pass all of our variables on"),
+            flag("unsetenv", None, Some("KEY"), "leave a variable of the image or of ours out"),
+            flag("unsetenv-all", None, None, "leave all of them out"),
             flag("workdir", Some('w'), Some("DIR"), "working directory, made if missing"),
             flag("user", Some('u'), Some("USER[:GROUP]"), "names or numbers"),
             flag("init", None, None, "servin-init as PID 1 (default: true)"),
@@ -111,13 +116,18 @@ fn environment(
     }
     env.push(format!("HOME={home}"));
     // An image has no say in what is passed on of our own.
-    for line in image {
+    let own = invocation.environment.iter().copied().filter(|_| given.switch("env-host", false));
+    for line in own.chain(image.iter().map(String::as_str)) {
         let name = line.split('=').next().unwrap_or_default();
         if !name.is_empty() && name.len() < line.len() {
             env.retain(|known| known.split('=').next() != Some(name));
-            env.push(line.clone());
+            env.push(line.into());
         }
     }
+    if given.switch("unsetenv-all", false) {
+        env.clear();
+    }
+    env.retain(|line| given.values("unsetenv").all(|name| line.split('=').next() != Some(name)));
     add_variables(invocation, given, &mut env)?;
     Ok(env)
 }

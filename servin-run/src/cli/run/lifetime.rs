@@ -21,11 +21,13 @@ pub const LIFETIME: Group = Group(
     &[
         flag("detach", Some('d'), None, "print the ID and leave the container alone"),
         flag("name", None, Some("NAME"), "its name (default: one is made up)"),
+        flag("replace", None, None, "end and remove the container that has the name"),
         flag("rm", None, None, "remove it when it has ended"),
         flag("restart", None, Some("POLICY"), "no, on-failure[:N], always, unless-stopped"),
         flag("stop-signal", None, Some("SIGNAL"), "what `stop` sends (default: TERM)"),
         flag("stop-timeout", None, Some("SECONDS"), "when `stop` kills (default: 10; -1: never)"),
         flag("cidfile", None, Some("FILE"), "write the ID there"),
+        flag("pidfile", None, Some("FILE"), "write the pid of its first process there"),
         flag("label", Some('l'), Some("KEY[=VALUE]"), "a note for people and programs"),
         flag("label-file", None, Some("FILE"), "such notes, one a line"),
         flag("annotation", None, Some("KEY=VALUE"), "a note in the OCI configuration"),
@@ -57,6 +59,9 @@ pub fn record(given: &Given, foreground: bool) -> Result<Record> {
         return Err(Error::new("--rm and --restart: a container that is removed cannot be started again"));
     }
     let name = given.value("name").unwrap_or_default();
+    if name.is_empty() && given.switch("replace", false) {
+        return Err(Error::new("--replace: it needs --name"));
+    }
     if given.value("name").is_some() {
         validate_name(name)?;
     }

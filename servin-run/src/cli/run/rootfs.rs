@@ -32,6 +32,7 @@ pub const IMAGE: Group = Group(
     &[
         flag("pull", None, Some("WHEN"), "missing (default), always, newer, never"),
         PLATFORM,
+        flag("quiet", Some('q'), None, "do not say how a pull goes"),
         flag("entrypoint", None, Some("PROGRAM"), "in place of the image's"),
         flag(
             "rootfs",
@@ -288,7 +289,7 @@ fn find(invocation: &Invocation, given: &Given, store: &store::Store, word: &str
     let here = store.find(word)?.filter(runs);
     let when = given.value("pull").unwrap_or("missing");
     let fetch = |name: &Reference| {
-        let digest = pull::fetch(invocation, given, store, name, false)?;
+        let digest = pull::fetch(invocation, given, store, name, given.switch("quiet", false))?;
         store.get(&digest)
     };
     let name = || {

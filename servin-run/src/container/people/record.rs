@@ -53,6 +53,8 @@ object! {
         "network" => network: Wish,
         /// What it got of them, while it runs.
         "attached" => attached: Option<Attached>,
+        /// Whose namespaces it shares: `pid` or `ipc`, and the id of their container.
+        "shared" => shared: Vec<(String, String)>,
         /// What was mounted for it, beside the usual.
         "mounts" => mounts: Vec<MountPoint>,
         /// What has become of it.

@@ -44,6 +44,7 @@ fn wanted(kind: Kind, destination: &str) -> Wanted {
         give: false,
         labels: Vec::new(),
         volume_options: Vec::new(),
+        subpath: None,
     }
 }
 

@@ -5,12 +5,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, stat};
+use rustix::fs::{CWD, OFlags, stat};
 
 use super::{Volumes, anonymous_name};
 use crate::container::directory::Lock;
 use crate::error::{Error, Result, Step};
-use crate::fs::tree;
+use crate::fs::{resolve, tree};
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::order;
 use crate::plan::mounts::{clean, propagation};
@@ -50,6 +50,8 @@ pub struct Wanted {
     pub labels: Vec<(String, String)>,
     /// Its options.
     pub volume_options: Vec<(String, String)>,
+    /// Only this path inside the volume.
+    pub subpath: Option<String>,
 }
 
 object! {
@@ -144,8 +146,11 @@ pub fn prepare(
         if one.give && one.kind != Kind::Tmpfs {
             let source = mount.source.as_deref().unwrap_or_default();
             let step = || format!("give {source} to the container's user");
-            let given =
-                open_at(CWD, source, DIRECTORY).and_then(|directory| tree::give(directory, owner.0, owner.1));
+            let directory = open_at(CWD, source, DIRECTORY).and_then(|whole| match &mount.subpath {
+                Some(subpath) => resolve::open(whole, subpath, OFlags::RDONLY | OFlags::DIRECTORY),
+                None => Ok(whole),
+            });
+            let given = directory.and_then(|directory| tree::give(directory, owner.0, owner.1));
             given.step(step).map_err(named)?;
         }
         mounted.points.push(point(one, &mount, &mounted.new));
@@ -172,7 +177,23 @@ impl Mounted {
         if one.copy && volume.options.is_empty() {
             volumes.fill(name, &image()?, &one.destination)?;
         }
-        Ok(volume.mount(&one.destination, &one.options))
+        let mut mount = volume.mount(&one.destination, &one.options);
+        if one.subpath.is_some() {
+            if !volume.options.is_empty() {
+                return Err(Error::new(
+                    "volume-subpath: the volume is another file system, mounted anew each time",
+                ));
+            }
+            mount.subpath.clone_from(&one.subpath);
+            // Looked for now, and once more when it is mounted.
+            let look = resolve::open(
+                open_at(CWD, &volume.mountpoint, DIRECTORY).step(|| "open it")?,
+                one.subpath.as_deref().unwrap_or_default(),
+                OFlags::PATH,
+            );
+            look.map(drop).step(|| "look for volume-subpath in it")?;
+        }
+        Ok(mount)
     }
 }
 
