@@ -1,10 +1,13 @@
 //! TLS 1.2 and 1.3 to a server, over any stream: rustls without std, its buffers in our hands.
 
 mod aead;
+mod curve;
 mod hash;
 mod key_exchange;
+mod modulus;
 mod provider;
 mod rsa;
+mod sha512;
 mod signature;
 mod trust;
 

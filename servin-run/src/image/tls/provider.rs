@@ -12,15 +12,15 @@ use rustls::sign::SigningKey;
 use rustls::{CipherSuite, Error, SignatureScheme, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
 use super::aead::Cipher;
-use super::hash::{HMAC_SHA256, HMAC_SHA384, SHA256, SHA384};
-use super::key_exchange::{KernelRandom, P256, P384, X25519};
+use super::hash::Hash;
+use super::key_exchange::{Group, KernelRandom};
 use super::signature::ALGORITHMS;
 
 /// The provider.
 pub fn provider() -> CryptoProvider {
     CryptoProvider {
         cipher_suites: Vec::from(SUITES),
-        kx_groups: alloc::vec![&X25519, &P256, &P384],
+        kx_groups: alloc::vec![&Group::X25519, &Group::P256, &Group::P384],
         signature_verification_algorithms: ALGORITHMS,
         secure_random: &KernelRandom,
         key_provider: &NoKeys,
@@ -52,14 +52,14 @@ const RSA: &[SignatureScheme] = &[
 ];
 
 macro_rules! suite13 {
-    ($name:ident, $cipher:ident, $hash:ident, $hmac:ident) => {
+    ($name:ident, $cipher:ident, $hash:ident) => {
         SupportedCipherSuite::Tls13(&Tls13CipherSuite {
             common: CipherSuiteCommon {
                 suite: CipherSuite::$name,
-                hash_provider: &$hash,
+                hash_provider: &Hash::$hash,
                 confidentiality_limit: GCM_LIMIT,
             },
-            hkdf_provider: &HkdfUsingHmac(&$hmac),
+            hkdf_provider: &HkdfUsingHmac(&Hash::$hash),
             aead_alg: &Cipher::$cipher,
             quic: None,
         })
@@ -67,17 +67,17 @@ macro_rules! suite13 {
 }
 
 macro_rules! suite12 {
-    ($name:ident, $sign:ident, $cipher:ident, $hash:ident, $hmac:ident) => {
+    ($name:ident, $sign:ident, $cipher:ident, $hash:ident) => {
         SupportedCipherSuite::Tls12(&Tls12CipherSuite {
             common: CipherSuiteCommon {
                 suite: CipherSuite::$name,
-                hash_provider: &$hash,
+                hash_provider: &Hash::$hash,
                 confidentiality_limit: GCM_LIMIT,
             },
             kx: KeyExchangeAlgorithm::ECDHE,
             sign: $sign,
             aead_alg: &Cipher::$cipher,
-            prf_provider: &PrfUsingHmac(&$hmac),
+            prf_provider: &PrfUsingHmac(&Hash::$hash),
         })
     };
 }
@@ -85,10 +85,10 @@ macro_rules! suite12 {
 /// In the order of preference.
 #[rustfmt::skip]
 static SUITES: &[SupportedCipherSuite] = &[
-    suite13!(TLS13_AES_128_GCM_SHA256,       Aes128Gcm,        SHA256, HMAC_SHA256),
-    suite13!(TLS13_AES_256_GCM_SHA384,       Aes256Gcm,        SHA384, HMAC_SHA384),
-    suite12!(TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, ECDSA, Aes128Gcm, SHA256, HMAC_SHA256),
-    suite12!(TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, ECDSA, Aes256Gcm, SHA384, HMAC_SHA384),
-    suite12!(TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, RSA, Aes128Gcm, SHA256, HMAC_SHA256),
-    suite12!(TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, RSA, Aes256Gcm, SHA384, HMAC_SHA384),
+    suite13!(TLS13_AES_128_GCM_SHA256,       Aes128Gcm,        Sha256),
+    suite13!(TLS13_AES_256_GCM_SHA384,       Aes256Gcm,        Sha384),
+    suite12!(TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, ECDSA, Aes128Gcm, Sha256),
+    suite12!(TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, ECDSA, Aes256Gcm, Sha384),
+    suite12!(TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, RSA, Aes128Gcm, Sha256),
+    suite12!(TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, RSA, Aes256Gcm, Sha384),
 ];
