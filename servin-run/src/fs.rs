@@ -11,9 +11,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use rustix::buffer::spare_capacity;
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::io::{self, Errno};
+use rustix::io;
 
 use crate::error::{Error, Result, Step};
 
@@ -29,17 +30,9 @@ pub fn read_text(path: &str) -> Result<String> {
 pub fn read_to_end(file: impl AsFd) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
-        let filled = bytes.len();
-        bytes.resize(filled + 4096, 0);
-        match io::read(&file, &mut bytes[filled..]) {
-            Err(Errno::INTR) => bytes.truncate(filled),
-            other => {
-                let length = other?;
-                bytes.truncate(filled + length);
-                if length == 0 {
-                    return Ok(bytes);
-                }
-            }
+        bytes.reserve(4096);
+        if io::retry_on_intr(|| io::read(&file, spare_capacity(&mut bytes)))? == 0 {
+            return Ok(bytes);
         }
     }
 }

@@ -25,6 +25,7 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat, stat};
@@ -33,11 +34,12 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use linux_raw_sys::general::MS_SLAVE;
 
 use crate::error::{Error, Result, Step as _};
+use crate::network;
 use crate::plan::mounts::{IdMapping, Propagation, Source};
 use crate::plan::{Plan, Step};
 use crate::seccomp::Listener as Listening;
 use crate::spec::{self, ContainerProcessState, Hooks, NamespaceKind, State};
-use crate::sys::clone::{CloneFlags, Cloned, clone3};
+use crate::sys::clone::{CloneFlags, Cloned, clone3, setns, unshare};
 use crate::sys::signal::{self, SignalSet};
 use channel::{Channel, Listener, Message};
 use child::{Child, Prepared};
@@ -71,6 +73,12 @@ pub struct Options<'o> {
     pub orphan: bool,
     /// Standard input, output and error of the new process, instead of ours.
     pub stdio: Option<[BorrowedFd<'o>; 3]>,
+    /// A new network namespace is made by us while the container's process makes its mounts: nobody needs it at the
+    /// birth of that.
+    pub network_aside: bool,
+    /// Called in the container's process when everything is set up, before it gives its rights up; then nobody has
+    /// to wait for [`Watch::ready`], which is not called.
+    pub set_up: Option<&'o dyn Fn() -> Result<()>>,
     /// A process all of whose namespaces of these kinds are joined first (a pidfd).
     pub enter: Option<(BorrowedFd<'o>, CloneFlags)>,
     /// A tree of the host's that [`crate::plan::Step::Tools`] puts beside the container's files.
@@ -125,7 +133,12 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     };
     let intermediate = options.enter.is_some() || needs_intermediate(plan);
     let clock = Clock::start(options.trace.is_some());
-    let flags = plan.namespaces.clone_flags();
+    let mut flags = plan.namespaces.clone_flags();
+    // One of another user namespace could only be made in that.
+    let aside = options.network_aside && flags.contains(CloneFlags::NEWNET);
+    if aside {
+        flags.remove(CloneFlags::NEWNET);
+    }
     let cloned = match intermediate {
         true => clone3(CloneFlags::empty(), None),
         false => clone3(flags, options.cgroup),
@@ -133,7 +146,16 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     let pid = match cloned.map_err(|errno| clone_error(plan, errno)) {
         Ok(Cloned::Child { misplaced }) => {
             drop(outside);
-            let child = Child { plan, options, prepared, channel: inside, mask, root: None, tools: None };
+            let child = Child {
+                plan,
+                options,
+                prepared,
+                channel: inside,
+                mask,
+                awaits_network: aside,
+                root: None,
+                tools: None,
+            };
             match intermediate {
                 true => child.run_as_intermediate(),
                 false => child.run(flags.contains(CloneFlags::NEWUSER), misplaced),
@@ -150,7 +172,8 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
         trace(micros, "clone the container's process");
     }
     let (early, terminal) = (VecDeque::new(), None);
-    let mut conversation = Conversation { plan, options, mask, process: pid, intermediate, early, terminal };
+    let mut conversation =
+        Conversation { plan, options, mask, process: pid, intermediate, early, terminal, aside };
     match conversation.hold(&outside, watch) {
         Ok(()) => Ok(Running { pid: conversation.process, terminal: conversation.terminal, mask }),
         Err(error) => {
@@ -171,6 +194,14 @@ fn needs_intermediate(plan: &Plan) -> bool {
         // Joining takes privileges that a new user namespace would take away.
         || (!namespaces.joined.is_empty() && namespaces.is_new(NamespaceKind::User))
         || !namespaces.time_offsets.is_empty()
+}
+
+/// Whether the container's process is a child of this one from the start, and needs no answer before it is set up.
+pub fn asks_nothing(plan: &Plan) -> bool {
+    let hooked = |step: &Step| matches!(step, Step::RuntimeHooks | Step::ContainerHooks);
+    let listens = plan.seccomp.as_ref().is_some_and(|filter| filter.listener.is_some());
+    let asks = plan.namespaces.is_new(NamespaceKind::User) || listens || plan.steps.iter().any(hooked);
+    !needs_intermediate(plan) && !asks
 }
 
 fn clone_error(plan: &Plan, errno: rustix::io::Errno) -> Error {
@@ -311,6 +342,8 @@ struct Conversation<'l> {
     /// What the container's process has said before its pid was known.
     early: VecDeque<Message>,
     terminal: Option<OwnedFd>,
+    /// It has still to be given its network namespace.
+    aside: bool,
 }
 
 impl Conversation<'_> {
@@ -334,8 +367,15 @@ impl Conversation<'_> {
     /// Answers until the other side is gone, which at the exec means success.
     fn hold(&mut self, outside: &Channel, watch: &mut dyn Watch) -> Result<()> {
         let go = || outside.send(&Message::Go).step(|| "answer the container's process");
+        if self.aside {
+            self.make_network(outside)?;
+        }
         if !self.intermediate {
             watch.born(self.process)?;
+        }
+        if self.options.set_up.is_some() {
+            // In advance, so that nobody has to wait for an answer. A process that has failed says why.
+            let _ = go();
         }
         while let Some(message) = self.next(outside)? {
             match message {
@@ -367,7 +407,9 @@ impl Conversation<'_> {
                     go()?;
                 }
                 Message::Terminal(master) => self.terminal = Some(master),
-                Message::Go => return Err(Error::new("the container's process said something unexpected")),
+                Message::Go | Message::Network(_) => {
+                    return Err(Error::new("the container's process said something unexpected"));
+                }
             }
         }
         match self.intermediate {
@@ -380,6 +422,22 @@ impl Conversation<'_> {
         if let Some(trace) = self.options.trace {
             trace(micros, step);
         }
+    }
+
+    /// Makes a new network namespace and hands it over; we are back in our own afterwards.
+    fn make_network(&self, outside: &Channel) -> Result<()> {
+        const OURS: &CStr = c"/proc/self/ns/net";
+        let open = || openat(CWD, OURS, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let own = open().step(|| "open our network namespace")?;
+        let clock = Clock::start(self.options.trace.is_some());
+        unshare(CloneFlags::NEWNET).map_err(|errno| clone_error(self.plan, errno))?;
+        // If nobody is there to take it, why that is will be heard.
+        let made = open().map(|made| outside.send(&Message::Network(made)));
+        // Before its program is executed: that waits for our answer.
+        let up = network::loopback::bring_up();
+        setns(&own, CloneFlags::NEWNET).step(|| "go back to our network namespace")?;
+        clock.micros().iter().for_each(|micros| self.trace(*micros, "make the network namespace meanwhile"));
+        made.step(|| "open the network namespace").and(up)
     }
 
     fn run_hooks(&self) -> Result<()> {

@@ -216,9 +216,10 @@ fn steps(
     steps.push(Step::Propagation(first_propagation(propagation)));
     steps.push(Step::Root { path: below(bundle, &root.path) });
 
-    let mounts =
+    let mut mounts =
         mounts(&config.mounts, bundle, linux.mount_label.as_deref().filter(|label| !label.is_empty()))?;
     let devices = devices(linux, &mounts, namespaces, host)?;
+    let late = mounts.split_off(mounts.len() - late_mounts(&mounts, linux, namespaces, hooks));
     steps.extend(mounts.into_iter().map(|mount| Step::Mount(Box::new(mount))));
     steps.extend(devices);
     if terminal {
@@ -233,17 +234,55 @@ fn steps(
         steps.push(Step::ContainerHooks);
     }
     steps.push(if host.no_pivot { Step::MoveRoot } else { Step::SwitchRoot });
-    steps.extend(propagation.map(Step::RootPropagation));
+    let (mut early, mut last) = (Vec::new(), Vec::new());
+    let mut hide = |step: fn(String) -> Step, field: fmt::Arguments, path: &str| -> Result<()> {
+        let path = inside(field, path)?;
+        // What is hidden in a late mount is hidden after it.
+        if late.is_empty() || path.starts_with("/sys") { &mut last } else { &mut early }.push(step(path));
+        Ok(())
+    };
     for (index, path) in linux.readonly_paths.iter().enumerate() {
-        steps.push(Step::ReadOnly(inside(format_args!("linux.readonlyPaths[{index}]"), path)?));
+        hide(Step::ReadOnly, format_args!("linux.readonlyPaths[{index}]"), path)?;
     }
     for (index, path) in linux.masked_paths.iter().enumerate() {
-        steps.push(Step::Mask(inside(format_args!("linux.maskedPaths[{index}]"), path)?));
+        hide(Step::Mask, format_args!("linux.maskedPaths[{index}]"), path)?;
     }
+    steps.extend(early);
+    steps.extend(late.into_iter().map(|mount| Step::Mount(Box::new(mount))));
+    steps.extend(propagation.map(Step::RootPropagation));
+    steps.extend(last);
     if root.readonly.unwrap_or(false) {
         steps.push(Step::ReadOnlyRoot);
     }
     Ok(steps)
+}
+
+/// How many of the last mounts may come after the switch of the root: a sysfs of the new network namespace, which takes
+/// the kernel so long to make that everything else is done meanwhile, and what is mounted in it. They need nothing of
+/// the host's tree; but hooks expect to find everything mounted, and another user namespace a sysfs that is the host's.
+fn late_mounts(mounts: &[Mount], linux: &spec::Linux, namespaces: &Namespaces, hooks: &spec::Hooks) -> usize {
+    let hooked =
+        [&hooks.prestart, &hooks.create_runtime, &hooks.create_container].iter().any(|h| !h.is_empty());
+    // A propagation is for all mounts alike, those of what hides too.
+    if hooked
+        || linux.rootfs_propagation.is_some()
+        || !namespaces.is_new(NamespaceKind::Network)
+        || namespaces.separate(NamespaceKind::User)
+    {
+        return 0;
+    }
+    let is_late = |mount: &&Mount| {
+        let kind = match &mount.source {
+            Source::FileSystem { kind, .. } => kind.as_str(),
+            _ => "",
+        };
+        matches!((mount.destination.as_str(), kind), ("/sys", "sysfs") | ("/sys/fs/cgroup", "cgroup2"))
+    };
+    // Where the kernel has only the old calls they are made by way of the container's own /proc.
+    match mounts.first() {
+        Some(first) if first.destination == "/proc" => mounts.iter().rev().take_while(is_late).count(),
+        _ => 0,
+    }
 }
 
 fn names(config: &spec::Config, namespaces: &Namespaces) -> Result<Vec<Step>> {
@@ -346,6 +385,29 @@ pub fn below(bundle: &str, path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_for_the_network_namespace_comes_last() {
+        let order = |more: &str| {
+            let text = format!(
+                r#"{{"ociVersion":"1.0.0","root":{{"path":"r"}},"process":{{"args":["a"],"cwd":"/","user":{{"uid":0,"gid":0}}}},
+                "mounts":[{{"destination":"/proc","type":"proc"}},{{"destination":"/sys","type":"sysfs"}}],
+                "linux":{{"maskedPaths":["/sys/firmware","/proc/kcore"],
+                "namespaces":[{{"type":"mount"}},{{"type":"network"}}]}}{more}}}"#
+            );
+            let config: spec::Config = spec::parse(&text, "config.json").expect("a configuration");
+            let planned = plan(&config, "/b", Host::default()).expect("planned");
+            let words = planned.steps.iter().map(ToString::to_string);
+            let kept =
+                words.filter(|step| ["mask", "mount sysfs", "switch"].iter().any(|w| step.starts_with(w)));
+            kept.collect::<Vec<_>>()
+        };
+        let (switch, sysfs) = ("switch to the new root (pivot_root)", "mount sysfs on /sys");
+        let (masks, proc) = ("mask /sys/firmware", "mask /proc/kcore");
+        assert_eq!(order(""), [switch, proc, sysfs, masks]);
+        let hooked = r#","hooks":{"createRuntime":[{"path":"/bin/true"}]}"#;
+        assert_eq!(order(hooked), [sysfs, switch, masks, proc]);
+    }
 
     #[test]
     fn the_cgroup_is_given_to_who_may_write_there() {

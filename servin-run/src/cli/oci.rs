@@ -25,6 +25,7 @@ use crate::container::{creation, does_not_exist};
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{close_on_exec_from, require_open};
 use crate::launch;
+use crate::launch::sealed::Company;
 use crate::plan::{Host, Plan};
 use crate::supervise::supervisor::Means;
 use globals::Globals;
@@ -61,6 +62,11 @@ pub struct Session<'s> {
 
 /// Called by another name than `servin`.
 pub fn main(invocation: &Invocation) -> Result<i32> {
+    // Before more of this program is in memory than it takes: all of that goes with the execution of the copy. Where
+    // this is not possible it is done, or refused, where it is needed.
+    if invocation.arguments.iter().any(|word| matches!(*word, "create" | "run")) {
+        let _ = invocation.become_sealed(Company::Nobody);
+    }
     command(invocation, &invocation.arguments)
 }
 

@@ -34,6 +34,9 @@ pub fn home(invocation: &Invocation) -> String {
 
 /// The name of the user who calls, or the number where the host has no name for it.
 pub fn user_name() -> String {
+    if geteuid().is_root() {
+        return "root".into();
+    }
     let uid = format!("{}", geteuid());
     let passwd = read_text("/etc/passwd").unwrap_or_default();
     let entry = passwd.lines().find_map(|line| {

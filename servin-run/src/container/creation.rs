@@ -134,11 +134,10 @@ struct Creation<'c> {
 
 impl Creation<'_> {
     fn launch(&mut self, options: launch::Options) -> Result<Running> {
-        let request = self.request;
+        let (request, directory) = (self.request, self.directory);
         let placement = Placement::find(request.plan, request.id, &request.manager)?;
         let rdt = request.config.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref());
         self.groups = rdt.map(|rdt| Groups::plan(rdt, request.id)).transpose()?;
-        record::save_config(self.directory, request.text)?;
         self.record.cgroup = placement.as_ref().map(Placement::directory);
         if let Some(Placement::Scope(scope)) = &placement {
             self.record.scope = Some(scope.unit.name.clone());
@@ -169,7 +168,13 @@ impl Creation<'_> {
         let cgroup = made.as_ref().map(|made| made.descriptor());
         let state = self.record.state(request.id, request.config.annotations.clone());
         let place = self.scope.is_some();
-        let options = launch::Options { listener, cgroup, place, state, ..options };
+        let alone = launch::asks_nothing(request.plan) && !place;
+        // Whoever connects it does that at its birth.
+        let network_aside = alone && request.born.is_none() && !device::wanted(request.config);
+        let told = request.pid_file.is_some() || request.console_socket.is_some() || request.ready.is_some();
+        let set_up: &dyn Fn() -> Result<()> = &|| record::take_prepared(directory);
+        let set_up = (alone && !told && !request.wait).then_some(set_up);
+        let options = launch::Options { listener, cgroup, place, state, network_aside, set_up, ..options };
         let running = launch::launch(request.plan, &options, self)?;
         made.map(Made::keep);
         Ok(running)
@@ -179,6 +184,10 @@ impl Creation<'_> {
 impl Watch for Creation<'_> {
     fn born(&mut self, pid: Pid) -> Result<()> {
         self.born = true;
+        // The process has its own work to do meanwhile.
+        record::save_config(self.directory, self.request.text)?;
+        self.record.set_process(Identity::of(pid)?);
+        self.record.prepare(self.directory)?;
         if let Some(groups) = &self.groups {
             groups.assign(pid)?;
         }
@@ -196,8 +205,7 @@ impl Watch for Creation<'_> {
 
     fn ready(&mut self, pid: Pid, terminal: Option<&OwnedFd>) -> Result<()> {
         self.request.ready.map_or(Ok(()), |ready| ready(pid))?;
-        self.record.set_process(Identity::of(pid)?);
-        self.record.save(self.directory)?;
+        record::take_prepared(self.directory)?;
         announce(pid, terminal, self.request.pid_file, self.request.console_socket)
     }
 }

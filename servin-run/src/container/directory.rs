@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, unlinkat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, renameat, unlinkat,
 };
 use rustix::io::{self, Errno};
 
@@ -196,6 +196,11 @@ impl Directory {
     /// Writes a file as a whole.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         write_whole(self.own.as_fd(), name, text, 0o600).step(|| format!("write {}/{name}", self.path))
+    }
+
+    /// Renames a file.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        renameat(&self.own, from, &self.own, to).step(|| format!("rename {}/{from}", self.path))
     }
 
     /// Whether there is a file of that name.

@@ -151,7 +151,7 @@ fn prepare(cgroup: &Cgroup, plan: &Plan, limits: &Limits) -> Result<()> {
 /// What of the limits this user may set at all.
 fn permitted(limits: &Limits) -> Limits {
     let mut limits = limits.clone();
-    if !is_host_root() {
+    if limits.devices.is_some() && !is_host_root() {
         limits.devices = None;
     }
     limits

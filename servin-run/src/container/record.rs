@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use rustix::fs::CWD;
 use rustix::process::Pid;
 
 use super::directory::Directory;
@@ -16,6 +17,8 @@ use crate::spec::{self, Config, State, Status};
 
 /// The file of the record.
 const RECORD: &str = "state.json";
+/// What the record is going to be when the container is set up.
+const NEXT: &str = "state.next.json";
 /// The configuration, as it was in the bundle when the container was created.
 const CONFIG: &str = "config.json";
 /// The socket on which the container's process waits for `start`; while it has this name, nobody has called that.
@@ -65,6 +68,11 @@ impl Record {
         directory.write(RECORD, &spec::to_json(self))
     }
 
+    /// Writes what it is going to be.
+    pub fn prepare(&self, directory: &Directory) -> Result<()> {
+        directory.write(NEXT, &spec::to_json(self))
+    }
+
     /// Notes which process is the container's.
     pub fn set_process(&mut self, identity: Identity) {
         self.pid = Some(identity.pid.as_raw_nonzero().get());
@@ -83,9 +91,9 @@ impl Record {
     /// Whether the kernel has killed one of its processes for want of memory, in cgroups of its own making too; can
     /// be asked until the cgroup is removed.
     pub fn was_killed_for_memory(&self) -> Result<bool> {
-        let Some(cgroup) = self.cgroup()? else { return Ok(false) };
-        let events = file::read_if_there(cgroup.descriptor(), "memory.events")
-            .step(|| format!("read {}/memory.events", cgroup.path()))?;
+        let Some(path) = self.cgroup.as_deref().filter(|_| self.cgroup_made) else { return Ok(false) };
+        let path = format!("{path}/memory.events");
+        let events = file::read_if_there(CWD, &path).step(|| format!("read {path}"))?;
         Ok(file::number(&events, "oom_kill").is_some_and(|kills| kills > 0))
     }
 
@@ -96,6 +104,19 @@ impl Record {
             _ => Ok(None),
         }
     }
+}
+
+/// Removes the directory of a container of which nothing else is left.
+pub fn remove(directory: &Directory) -> Result<()> {
+    // Those that are always there, so that nothing has to be listed.
+    directory.remove_file(CONFIG)?;
+    directory.remove_file(RECORD)?;
+    directory.remove()
+}
+
+/// What was prepared is the record from now on.
+pub fn take_prepared(directory: &Directory) -> Result<()> {
+    directory.rename(NEXT, RECORD)
 }
 
 /// Keeps the configuration for the commands to come.

@@ -70,7 +70,12 @@ pub fn clean_up(
     state: State,
     warn: Option<fn(&str)>,
 ) -> Result<()> {
-    let own = record.cgroup()?;
+    // Mostly nothing is in it any more, and nobody has to be killed.
+    let simple = record.cgroup.as_deref().filter(|_| record.cgroup_made && record.scope.is_none());
+    let own = match simple.is_some_and(cgroup::remove_if_empty) {
+        true => None,
+        false => record.cgroup()?,
+    };
     if let Some(cgroup) = &own {
         cgroup.kill()?;
     }
@@ -80,11 +85,13 @@ pub fn clean_up(
         // systemd removes what it has made; if it cannot be asked, that is told with what stays behind.
         (None, Some(_)) if record.scope.is_some() => stopped?,
         // It may be one that another container has, and is then not removed by this.
-        (None, Some(path)) => cgroup::remove_if_empty(path),
+        (None, Some(path)) => {
+            cgroup::remove_if_empty(path);
+        }
         (None, None) => {}
     }
     resctrl::remove(&record.resctrl);
-    directory.remove()?;
+    record::remove(directory)?;
     let state = State { status: Status::Stopped, pid: Some(0), ..state };
     hooks::run("poststop", poststop, &state, SignalSet::EMPTY).unwrap_or_else(|error| {
         if let Some(warn) = warn {

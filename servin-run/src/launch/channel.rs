@@ -16,7 +16,7 @@ use rustix::net::{
 use crate::error::{Error, Result, Step};
 
 /// The longest message: a step with a path in it, well below what a socket takes at once.
-const LONGEST: usize = 16 * 1024;
+const LONGEST: usize = 8 * 1024;
 
 /// One end.
 pub struct Channel(OwnedFd);
@@ -68,6 +68,8 @@ pub enum Message {
     Ready,
     /// To the inside: go on.
     Go,
+    /// To the inside: your network namespace.
+    Network(OwnedFd),
 }
 
 impl Message {
@@ -131,6 +133,10 @@ impl Channel {
             Message::Hooks => bytes.push(b'H'),
             Message::Ready => bytes.push(b'R'),
             Message::Go => bytes.push(b'G'),
+            Message::Network(namespace) => {
+                bytes.push(b'E');
+                descriptor = Some(namespace.as_fd());
+            }
         }
         send(&self.0, &bytes, descriptor)
     }
@@ -141,8 +147,13 @@ impl Channel {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut slices = [IoSliceMut::new(&mut bytes)];
-        let received =
-            io::retry_on_intr(|| recvmsg(&self.0, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
+        let received = loop {
+            match recvmsg(&self.0, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                // The other end was closed before it had heard all; what it has said is there all the same.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
+                received => break received?,
+            }
+        };
         let descriptor = ancillary.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut rights) => rights.next(),
             _ => None,
@@ -167,6 +178,7 @@ fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> 
         b'H' => Message::Hooks,
         b'R' => Message::Ready,
         b'G' => Message::Go,
+        b'E' => Message::Network(descriptor?),
         _ => return None,
     })
 }

@@ -26,6 +26,7 @@ use crate::error::{Error, Result, Step as _};
 use crate::fs::copy::write_all;
 use crate::fs::resolve::{self, Create};
 use crate::network;
+use crate::plan::mounts::Source;
 use crate::plan::namespaces::{self, TimeOffset};
 use crate::plan::{Plan, Step};
 use crate::spec::{NamespaceKind, State, Status};
@@ -60,6 +61,8 @@ pub struct Child<'p> {
     pub channel: Channel,
     /// The signals that the program is to have blocked: the caller's own mask.
     pub mask: SignalSet,
+    /// The network namespace is being made by the parent.
+    pub awaits_network: bool,
     /// The root file system's mount, once there is one.
     pub root: Option<OwnedFd>,
     /// The tree of [`Options::tools`].
@@ -135,7 +138,9 @@ impl Child<'_> {
             // Whoever creates a container learns of a missing program at once (as with runc).
             program::find(&self.plan.process)?;
         }
-        self.ask(&Message::Ready)?;
+        if self.options.set_up.is_none() {
+            self.ask(&Message::Ready)?;
+        }
         self.leave()?;
         if let Some(listener) = &self.options.listener {
             // For the parent that is the end of its work.
@@ -166,8 +171,12 @@ impl Child<'_> {
 
     /// Says something that is answered when we may go on.
     fn ask(&self, message: &Message) -> Result<()> {
+        self.channel.send(message).step(|| "speak to servin")?;
+        self.hear_go()
+    }
+
+    fn hear_go(&self) -> Result<()> {
         let step = || "wait for servin";
-        self.channel.send(message).step(step)?;
         match self.channel.receive().step(step)? {
             Some(Message::Go) => Ok(()),
             _ => Err(Error::os(step(), Errno::CANCELED)),
@@ -233,11 +242,21 @@ impl Child<'_> {
         }
         let mut masks = Masks::default();
         for (number, step) in plan.steps.iter().enumerate() {
+            if self.awaits_network && needs_network(step) {
+                self.join_network()?;
+            }
             let clock = Clock::start(self.options.trace.is_some());
             self.execute(number, step, &mut masks).map_err(|error| error.within(step))?;
             self.say(clock, step)?;
         }
         drop(masks);
+        if self.awaits_network {
+            self.join_network()?;
+        }
+        if let Some(set_up) = self.options.set_up {
+            self.hear_go()?;
+            set_up()?;
+        }
         let clock = Clock::start(self.options.trace.is_some());
         self.become_user()?;
         self.say(clock, "become the process's user")
@@ -299,6 +318,18 @@ impl Child<'_> {
         Ok(())
     }
 
+    /// Enters the namespace that the parent has made meanwhile.
+    fn join_network(&mut self) -> Result<()> {
+        self.awaits_network = false;
+        let clock = Clock::start(self.options.trace.is_some());
+        let step = || "join the network namespace";
+        match self.channel.receive().step(step)? {
+            Some(Message::Network(namespace)) => setns(&namespace, CloneFlags::NEWNET).step(step)?,
+            _ => return Err(Error::os(step(), Errno::CANCELED)),
+        }
+        self.say(clock, step())
+    }
+
     fn root(&self) -> Result<BorrowedFd<'_>> {
         self.root_mount().map(AsFd::as_fd)
     }
@@ -310,6 +341,8 @@ impl Child<'_> {
 
     fn execute(&mut self, number: usize, step: &Step, masks: &mut Masks) -> Result<()> {
         match step {
+            // Whoever makes the namespace aside does this too.
+            Step::Loopback if self.awaits_network => Ok(()),
             Step::Loopback => network::loopback::bring_up(),
             Step::Hostname(name) => sethostname(name.as_bytes()).step(|| "sethostname"),
             Step::Domainname(name) => setdomainname(name.as_bytes()).step(|| "setdomainname"),
@@ -443,6 +476,21 @@ impl Child<'_> {
     fn filters_early(&self) -> bool {
         let listens = self.plan.seccomp.as_ref().is_some_and(|filter| filter.listener.is_some());
         !self.plan.process.no_new_privileges || listens
+    }
+}
+
+/// File systems of which another network namespace has no other view.
+const WITHOUT_NETWORK: &[&str] = &["proc", "tmpfs", "devpts", "mqueue", "cgroup2"];
+
+/// Whether a step is another one in another network namespace.
+fn needs_network(step: &Step) -> bool {
+    match step {
+        Step::Sysctl(_) => true,
+        Step::Mount(mount) => match &mount.source {
+            Source::FileSystem { kind, .. } => !WITHOUT_NETWORK.contains(&kind.as_str()),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

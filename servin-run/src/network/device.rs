@@ -13,6 +13,11 @@ use super::route;
 use crate::error::{Error, Result, Step};
 use crate::spec::{self, NamespaceKind};
 
+/// Whether a configuration has any.
+pub fn wanted(config: &spec::Config) -> bool {
+    config.linux.as_ref().is_some_and(|linux| !linux.net_devices.is_empty())
+}
+
 /// Refuses what cannot be moved, before anything is made.
 pub fn check(config: &spec::Config) -> Result<()> {
     let Some(linux) = config.linux.as_ref().filter(|linux| !linux.net_devices.is_empty()) else {

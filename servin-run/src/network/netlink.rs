@@ -46,6 +46,8 @@ const ACK_ATTRIBUTES: u16 = 0x200;
 const DUMP_TRIES: u32 = 32;
 /// The kernel sends no longer datagrams (`NLMSG_GOODSIZE`, and 32 KiB in dumps) unless one message alone is longer.
 const BUFFER: usize = 64 << 10;
+/// What is not a dump is no longer than a page of the smallest kind, even with the kernel's words.
+const ACKNOWLEDGEMENT: usize = 4 << 10;
 /// What a socket sends at once without asking for more (net.core.wmem_default is 208 KiB, overhead included).
 const SEND_BUFFER: usize = 64 << 10;
 
@@ -125,7 +127,10 @@ impl Socket {
     /// Has a request carried out.
     pub fn call(&self, request: &Message) -> Answer<()> {
         let sequence = self.send(request, ACK)?;
-        self.receive(&mut |received| match received.sequence == sequence && received.kind == ERROR {
+        self.receive_flagged(ACKNOWLEDGEMENT, RecvFlags::empty(), &mut |received| match received.sequence
+            == sequence
+            && received.kind == ERROR
+        {
             true => Some(acknowledgement(received.payload, received.flags)),
             false => None,
         })
@@ -200,7 +205,7 @@ impl Socket {
         send(&self.descriptor, &bytes, SendFlags::empty())?;
         // The kernel works while it is sent to: all answers are there, and without ACK only errors are answered.
         let mut first_error = Ok(());
-        let outcome = self.receive_flagged(RecvFlags::DONTWAIT, &mut |received| {
+        let outcome = self.receive_flagged(BUFFER, RecvFlags::DONTWAIT, &mut |received| {
             let index = received.sequence.wrapping_sub(first) as usize;
             if received.kind == ERROR && index < requests.len() && first_error.is_ok() {
                 first_error = acknowledgement(received.payload, received.flags)
@@ -228,16 +233,17 @@ impl Socket {
     }
 
     fn receive(&self, each: &mut dyn FnMut(Received) -> Option<Answer<()>>) -> Answer<()> {
-        self.receive_flagged(RecvFlags::empty(), each)
+        self.receive_flagged(BUFFER, RecvFlags::empty(), each)
     }
 
     /// Receives until `each` has an answer.
     fn receive_flagged(
         &self,
+        longest: usize,
         flags: RecvFlags,
         each: &mut dyn FnMut(Received) -> Option<Answer<()>>,
     ) -> Answer<()> {
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = vec![0; longest];
         loop {
             let flags = flags | RecvFlags::TRUNC;
             let (length, whole) = io::retry_on_intr(|| recv(&self.descriptor, &mut buffer[..], flags))?;
