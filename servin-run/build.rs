@@ -51,6 +51,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
+/// What `cargo xtask build` makes servin-init with.
+const FOR_INIT: [&str; 2] = ["-Crelocation-model=static", "-Cjump-tables=no"];
+/// What it makes servin-run with, and not servin-init.
+const FOR_THE_RUNTIME_ALONE: [&str; 2] =
+    ["-Cforce-frame-pointers=yes", "-Cllvm-args=-inline-max-stacksize=256"];
+
 /// On aarch64 the crate `cpufeatures` names `libc` for one function, which main.rs has; what that crate asks the
 /// linker for is there, and empty.
 fn replace_libraries_of_c() {
@@ -92,7 +98,9 @@ fn main() {
         Some(_) => String::new(),
         None => env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default(),
     };
-    let flags = format!("{outer}\u{1f}-Crelocation-model=static\u{1f}-Cjump-tables=no");
+    // What makes servin-run smaller is too much for PID 1.
+    let outer = outer.split('\u{1f}').filter(|flag| !FOR_THE_RUNTIME_ALONE.contains(flag)).chain(FOR_INIT);
+    let flags = outer.collect::<Vec<_>>().join("\u{1f}");
     let status = Command::new(variable("CARGO"))
         .args(["build", "--release", "--package", "servin-init", "--bin", "servin-init", "--target", &target])
         .arg("--target-dir")

@@ -207,7 +207,7 @@ pub fn asks_nothing(plan: &Plan) -> bool {
 fn clone_error(plan: &Plan, errno: rustix::io::Errno) -> Error {
     use rustix::io::Errno;
     let kinds: Vec<&str> = plan.namespaces.new.iter().map(|kind| kind.as_str()).collect();
-    let error = Error::os(format!("create a process in new namespaces ({})", kinds.join(", ")), errno);
+    let error = Error::os(format_args!("create a process in new namespaces ({})", kinds.join(", ")), errno);
     match errno {
         Errno::PERM => error.hint("this takes root, or a user namespace among them that the host allows"),
         Errno::INVAL | Errno::NOSYS => error.hint("the kernel lacks one of them: `servin check` says which"),
@@ -296,7 +296,7 @@ fn refuse_settings_of(plan: &Plan, kind: NamespaceKind) -> Result<()> {
     let of_kind = |step: &&Step| matches!(step, Step::Sysctl(sysctl) if sysctl.namespace == kind);
     match plan.steps.iter().find(of_kind) {
         Some(step) => {
-            Err(Error::new(format!("{step}: the {} namespace to join is the host's own", kind.as_str())))
+            Err(Error::new(format_args!("{step}: the {} namespace to join is the host's own", kind.as_str())))
         }
         None => Ok(()),
     }

@@ -87,7 +87,8 @@ fn build_for(target: &Target) -> Result {
         cargo.args(["rustc", "--release", "--package", product, "--bin", product, "--target", target.name]);
         cargo.arg("--target-dir").arg(&target_dir).arg("--").args(build::link_flags(product));
         // By the environment, because servin-run's build script runs a cargo of its own for servin-init.
-        cargo.env("RUSTFLAGS", format!("-Clinker={} {RUSTFLAGS} {}", linker()?.display(), build::RUSTFLAGS));
+        let flags = build::flags(product, target.name);
+        cargo.env("RUSTFLAGS", format!("-Clinker={} {RUSTFLAGS} {flags}", linker()?.display()));
         cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
         if !sysroot()?.join("lib/rustlib").join(target.name).join("lib").is_dir() {
             if !is_new_enough() {

@@ -183,7 +183,7 @@ fn copy(source: &Side, target: &Side, follow: bool, manner: Manner) -> Result<()
             let step = || format!("open the directory of {}", target.path);
             (target.directory(above).step(step)?, new)
         }
-        Err(errno) => return Err(Error::os(format!("open {}", target.path), errno)),
+        Err(errno) => return Err(Error::os(format_args!("open {}", target.path), errno)),
     };
     let new = c_name(new)?;
     if is_directory {

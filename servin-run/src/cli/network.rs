@@ -116,7 +116,7 @@ fn places<'a>(home: &'a str, root: &'a str) -> Places<'a> {
 /// `servin network create`.
 pub fn create(invocation: &Invocation, given: &Given) -> Result<i32> {
     let [name] = given.words.as_slice() else {
-        return Err(Error::new(format!(
+        return Err(Error::new(format_args!(
             "a name for the network is missing, or there are several: see {CREATE}"
         )));
     };
@@ -124,18 +124,20 @@ pub fn create(invocation: &Invocation, given: &Given) -> Result<i32> {
     let ranges = self::subnets(given, "ip-range")?;
     let mut gateways = Vec::new();
     for text in given.values("gateway") {
-        gateways.push(text.parse().map_err(|_| Error::new(format!("--gateway {text}: that is no address")))?);
+        gateways.push(
+            text.parse().map_err(|_| Error::new(format_args!("--gateway {text}: that is no address")))?,
+        );
     }
     if let Some(stray) = gateways.iter().find(|gateway| !subnets.iter().any(|s| s.contains(**gateway))) {
-        return Err(Error::new(format!("--gateway {stray}: it is in no --subnet")));
+        return Err(Error::new(format_args!("--gateway {stray}: it is in no --subnet")));
     }
     if let Some(stray) = ranges.iter().find(|range| !subnets.iter().any(|s| s.covers(range))) {
-        return Err(Error::new(format!("--ip-range {stray}: it is in no --subnet")));
+        return Err(Error::new(format_args!("--ip-range {stray}: it is in no --subnet")));
     }
     let driver = given.value("driver").unwrap_or("bridge");
     let at = Driver::WORDS.iter().position(|word| *word == driver);
     let Some(driver) = at.and_then(|at| Driver::ALL.get(at)) else {
-        return Err(Error::new(format!("--driver {driver}: there are {}", Driver::WORDS.join(", "))));
+        return Err(Error::new(format_args!("--driver {driver}: there are {}", Driver::WORDS.join(", "))));
     };
     let wanted = Wanted {
         name: (*name).into(),
@@ -152,7 +154,7 @@ pub fn create(invocation: &Invocation, given: &Given) -> Result<i32> {
 }
 
 fn subnets(given: &Given, name: &'static str) -> Result<Vec<Subnet>> {
-    let parse = |text: &str| Subnet::parse(text).map_err(|error| error.within(format!("--{name}")));
+    let parse = |text: &str| Subnet::parse(text).map_err(|error| error.within(format_args!("--{name}")));
     given.values(name).map(parse).collect()
 }
 
@@ -161,7 +163,7 @@ fn pairs(given: &Given, name: &'static str, whole: bool) -> Result<Vec<(String, 
     for text in given.values(name) {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         if key.is_empty() || whole && !text.contains('=') {
-            return Err(Error::new(format!("--{name} {text}: it takes KEY=VALUE")));
+            return Err(Error::new(format_args!("--{name} {text}: it takes KEY=VALUE")));
         }
         pairs.retain(|(other, _)| other != key);
         pairs.push((key.into(), value.into()));
@@ -291,7 +293,7 @@ impl<T: Json + Default> Json for Map<T> {
 /// `servin network inspect`.
 pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
     if given.words.is_empty() {
-        return Err(Error::new(format!("which network? see {INSPECT}")));
+        return Err(Error::new(format_args!("which network? see {INSPECT}")));
     }
     let (definitions, records) = all(invocation, given)?;
     let mut documents = Vec::new();
@@ -301,7 +303,7 @@ pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
             || definitions.iter().find(|(definition, _)| word.len() >= 3 && definition.id.starts_with(word));
         let Some((definition, made)) = named.or_else(by_id) else {
             return Err(
-                Error::new(format!("there is no network {word}")).hint("`servin network ls` lists them")
+                Error::new(format_args!("there is no network {word}")).hint("`servin network ls` lists them")
             );
         };
         documents.push(document(definition, *made, &records));
@@ -369,7 +371,7 @@ fn member(definition: &Definition, record: &Record) -> Option<(String, Member)> 
 /// `servin network rm`.
 pub fn remove(invocation: &Invocation, given: &Given) -> Result<i32> {
     if given.words.is_empty() {
-        return Err(Error::new(format!("which network? see {REMOVE}")));
+        return Err(Error::new(format_args!("which network? see {REMOVE}")));
     }
     let (home, root) = (invocation.home(given)?, invocation.root(given)?);
     let places = places(&home, &root);
@@ -412,7 +414,7 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
 /// The network and the container that two words name.
 fn ends(invocation: &Invocation, given: &Given, command: &Command) -> Result<(String, Store, Entry)> {
     let [network, container] = given.words.as_slice() else {
-        return Err(Error::new(format!("a network and a container are needed: see {command}")));
+        return Err(Error::new(format_args!("a network and a container are needed: see {command}")));
     };
     let store = super::places::store(invocation, given)?;
     let entry = store.find(container)?;
@@ -421,7 +423,7 @@ fn ends(invocation: &Invocation, given: &Given, command: &Command) -> Result<(St
         other => State::lock(&store.places.network(None))?.find(other)?.name,
     };
     if entry.record.network.mode != Mode::Networks {
-        return Err(Error::new(format!(
+        return Err(Error::new(format_args!(
             "the container {} is in no network, and stays so",
             entry.record.name
         ))
@@ -437,7 +439,10 @@ pub fn connect(invocation: &Invocation, given: &Given) -> Result<i32> {
     let _lock = entry.reload()?;
     let record = &mut entry.record;
     if record.network.networks.iter().any(|member| member.network == network) {
-        return Err(Error::new(format!("the container {} is in the network {network} already", record.name)));
+        return Err(Error::new(format_args!(
+            "the container {} is in the network {network} already",
+            record.name
+        )));
     }
     if let Some(attached) = &mut record.attached {
         let places = store.places.network(Some(&output::warning));
@@ -460,7 +465,10 @@ pub fn disconnect(invocation: &Invocation, given: &Given) -> Result<i32> {
     let _lock = entry.reload()?;
     let record = &mut entry.record;
     if record.network.networks.iter().all(|member| member.network != network) {
-        return Err(Error::new(format!("the container {} is not in the network {network}", record.name)));
+        return Err(Error::new(format_args!(
+            "the container {} is not in the network {network}",
+            record.name
+        )));
     }
     if let Some(attached) = &mut record.attached {
         let places = store.places.network(Some(&output::warning));

@@ -45,12 +45,12 @@ pub fn wish(given: &Given, exposed: &[&str]) -> Result<Wish> {
             choose(&mut wish, one)?;
             match wish.mode {
                 Mode::Networks => Ok(()),
-                _ => Err(Error::new(format!("--network {one} goes with no other network"))),
+                _ => Err(Error::new(format_args!("--network {one} goes with no other network"))),
             }
         })?,
     }
     if wish.mode == Mode::Networks && !wish.by_default && rootless::id_maps().is_some() {
-        return Err(Error::new(format!(
+        return Err(Error::new(format_args!(
             "--network {}: it takes the privileges of root on the host",
             asked.join(" ")
         ))
@@ -65,7 +65,7 @@ pub fn wish(given: &Given, exposed: &[&str]) -> Result<Wish> {
         if let Some(bad) =
             values.iter().find(|text| text.is_empty() || text.contains([' ', '\t', '\n', '\r']))
         {
-            return Err(Error::new(format!("--{name} \"{bad}\": it is one word")));
+            return Err(Error::new(format_args!("--{name} \"{bad}\": it is one word")));
         }
     }
     wish.extra_hosts = given.values("add-host").map(extra_host).collect::<Result<_>>()?;
@@ -89,7 +89,7 @@ fn member(name: &str) -> Membership {
 
 /// Adds one value of `--network`.
 fn choose(wish: &mut Wish, text: &str) -> Result<()> {
-    let refuse = |why: &str| Err(Error::new(format!("--network {text}: {why}")));
+    let refuse = |why: &str| Err(Error::new(format_args!("--network {text}: {why}")));
     // Docker: name=NETWORK,alias=…; Podman: NETWORK:alias=…,ip=….
     let colon = text.split_once(':').filter(|(name, _)| !name.contains('='));
     let (name, settings) = match colon {
@@ -147,7 +147,9 @@ fn place(wish: &mut Wish, given: &Given) -> Result<()> {
     let used = flags.into_iter().find(|name| given.value(name).is_some());
     let Some(used) = used else { return Ok(()) };
     if wish.mode != Mode::Networks {
-        return Err(Error::new(format!("--{used}: the container is in no network where it could have that")));
+        return Err(Error::new(format_args!(
+            "--{used}: the container is in no network where it could have that"
+        )));
     }
     let aliases = given.values("network-alias").map(alias).collect::<Result<Vec<String>>>()?;
     for membership in &mut wish.networks {
@@ -158,7 +160,7 @@ fn place(wish: &mut Wish, given: &Given) -> Result<()> {
         let Some(text) = given.value(name) else { continue };
         let wanted = address(name, text)?;
         if wanted.0.is_ipv4() != (name == "ip") {
-            return Err(Error::new(format!("--{name} {text}: that is an address of the other family")));
+            return Err(Error::new(format_args!("--{name} {text}: that is an address of the other family")));
         }
         first.addresses.retain(|other| other.0.is_ipv4() != wanted.0.is_ipv4());
         first.addresses.push(wanted);
@@ -197,7 +199,7 @@ fn publish(wish: &mut Wish, given: &Given, exposed: &[&str]) -> Result<()> {
         let mode = ports::Mode::WORDS.iter().position(|known| *known == word);
         let mode = mode.and_then(|at| ports::Mode::ALL.get(at));
         wish.publish_mode = *mode.ok_or_else(|| {
-            Error::new(format!("--publish-mode {word}: there are {}", ports::Mode::WORDS.join(", ")))
+            Error::new(format_args!("--publish-mode {word}: there are {}", ports::Mode::WORDS.join(", ")))
         })?;
     }
     if wish.publish.absent() {
@@ -221,11 +223,11 @@ fn publish(wish: &mut Wish, given: &Given, exposed: &[&str]) -> Result<()> {
 }
 
 fn address(flag: &str, text: &str) -> Result<Address> {
-    text.parse().map(Address).map_err(|_| Error::new(format!("--{flag} {text}: that is no address")))
+    text.parse().map(Address).map_err(|_| Error::new(format_args!("--{flag} {text}: that is no address")))
 }
 
 fn mac(flag: &str, text: &str) -> Result<String> {
-    let mac = link::parse_mac(text).map_err(|error| error.within(format!("--{flag}")))?;
+    let mac = link::parse_mac(text).map_err(|error| error.within(format_args!("--{flag}")))?;
     Ok(link::mac_text(&mac))
 }
 

@@ -1,6 +1,5 @@
 //! `servin pull`: an image from a registry into the store.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -86,5 +85,5 @@ pub fn fetch(
     let mut progress = Lines::new("pulled", quiet);
     let mut options = Options { platform: platform(given)?, limits: limits(given)?, progress: &mut progress };
     pull::pull(store, &mut registry, name.manifest_name(), Some(name), &mut options)
-        .map_err(|error| error.within(format!("pull {}", name.familiar())))
+        .map_err(|error| error.within(format_args!("pull {}", name.familiar())))
 }

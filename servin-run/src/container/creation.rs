@@ -112,7 +112,7 @@ fn make(root: &Root, request: &Request, options: launch::Options) -> Result<Crea
             match removal::clean_up(&directory, &record, hooks, state, warn) {
                 Ok(()) => Err(error),
                 Err(left) => {
-                    Err(Error::new(alloc::format!("{error}; and then: {left}")).exit_code(error.code()))
+                    Err(Error::new(format_args!("{error}; and then: {left}")).exit_code(error.code()))
                 }
             }
         }

@@ -32,7 +32,7 @@ pub struct Root {
 impl Root {
     /// Opens it, making what is missing; `hint` says what moves it elsewhere.
     pub fn make(path: &str, hint: &'static str) -> Result<Root> {
-        let explain = |errno| Error::os(format!("make the directory {path}"), errno).hint(hint);
+        let explain = |errno| Error::os(format_args!("make the directory {path}"), errno).hint(hint);
         for (end, _) in path.match_indices('/').filter(|(end, _)| *end > 0) {
             make_directory(CWD, path.get(..end).unwrap_or_default(), 0o755).map_err(explain)?;
         }
@@ -50,7 +50,7 @@ impl Root {
         match open_at(CWD, path, DIRECTORY) {
             Ok(all) => Ok(Some(Root { path: path.into(), all })),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(Error::os(format!("open {path}"), errno)),
+            Err(errno) => Err(Error::os(format_args!("open {path}"), errno)),
         }
     }
 
@@ -95,7 +95,7 @@ impl Root {
         match open_at(self.all.as_fd(), id, DIRECTORY) {
             Ok(own) => Ok(Some(Directory { id: id.into(), path: format!("{}/{id}", self.path), all, own })),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(Error::os(format!("open {}/{id}", self.path), errno)),
+            Err(errno) => Err(Error::os(format_args!("open {}/{id}", self.path), errno)),
         }
     }
 }
@@ -157,7 +157,7 @@ impl Directory {
     /// Waits for the lock. That the directory was removed meanwhile is an error.
     pub fn lock(&self) -> Result<Lock> {
         let lock = self.lock_by(FlockOperation::LockExclusive)?;
-        lock.ok_or_else(|| Error::os(format!("lock {}", self.path), Errno::WOULDBLOCK))
+        lock.ok_or_else(|| Error::os(format_args!("lock {}", self.path), Errno::WOULDBLOCK))
     }
 
     /// The lock, unless a command is at work on the container.

@@ -170,7 +170,7 @@ impl Store {
         match readlinkat(&self.names, name, Vec::new()) {
             Ok(id) => Ok(id.into_string().ok()),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(Error::os(format!("look for the name {name}"), errno)),
+            Err(errno) => Err(Error::os(format_args!("look for the name {name}"), errno)),
         }
     }
 

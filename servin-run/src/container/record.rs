@@ -129,7 +129,7 @@ pub fn load_config(directory: &Directory) -> Result<Config> {
     let path = directory.file(CONFIG);
     match directory.read(CONFIG)? {
         Some(text) => spec::parse(&text, &path),
-        None => Err(Error::new(format!("{path} is missing: the container was never wholly created"))),
+        None => Err(Error::new(format_args!("{path} is missing: the container was never wholly created"))),
     }
 }
 

@@ -82,7 +82,7 @@ fn plan(mount: &str, rdt: &IntelRdt, id: &str) -> Result<Groups> {
         || name.contains(['/', '\n'])
         || matches!(name, "." | ".." | "info" | "mon_groups" | "mon_data")
     {
-        return Err(Error::new(format!("linux.intelRdt.closID: \"{name}\" is not the name of a group")));
+        return Err(Error::new(format_args!("linux.intelRdt.closID: \"{name}\" is not the name of a group")));
     }
     let lines = lines(rdt)?;
     let class = format!("{mount}/{name}");
@@ -90,7 +90,7 @@ fn plan(mount: &str, rdt: &IntelRdt, id: &str) -> Result<Groups> {
     let mut own = Vec::new();
     match (&rdt.clos_id, exists) {
         (Some(_), false) if lines.is_empty() => {
-            return Err(Error::os(format!("linux.intelRdt.closID: open {class}"), Errno::NOENT));
+            return Err(Error::os(format_args!("linux.intelRdt.closID: open {class}"), Errno::NOENT));
         }
         (Some(_), true) => compare(&class, &lines)?,
         _ => own.push(class.clone()),
@@ -110,7 +110,9 @@ fn lines(rdt: &IntelRdt) -> Result<Vec<String>> {
     if let Some(schema) = bandwidth
         && (!schema.starts_with("MB:") || schema.contains('\n'))
     {
-        return Err(Error::new(format!("linux.intelRdt.memBwSchema: \"{schema}\" is not one line MB:…")));
+        return Err(Error::new(format_args!(
+            "linux.intelRdt.memBwSchema: \"{schema}\" is not one line MB:…"
+        )));
     }
     let mut lines = Vec::new();
     for line in rdt.l3_cache_schema.as_deref().unwrap_or_default().lines() {
@@ -131,7 +133,7 @@ fn compare(class: &str, lines: &[String]) -> Result<()> {
     let text =
         if lines.is_empty() { String::new() } else { file::read(&directory, "schemata").step(step)? };
     match lines.iter().find(|line| !text.lines().any(|there| there.trim() == line.trim())) {
-        Some(line) => Err(Error::new(format!(
+        Some(line) => Err(Error::new(format_args!(
             "linux.intelRdt.closID: the class {class} exists, and its schemata are not \"{line}\""
         ))),
         None => Ok(()),

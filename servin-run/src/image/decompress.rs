@@ -40,7 +40,7 @@ const ZSTD_WINDOW: u64 = 128 << 20;
 /// How the stream that begins with `bytes` is compressed.
 pub fn compression(bytes: &[u8]) -> Result<Compression> {
     if let Some((_, name)) = UNSUPPORTED.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return Err(Error::new(format!("it is compressed by {name}; gzip and zstd are supported"))
+        return Err(Error::new(format_args!("it is compressed by {name}; gzip and zstd are supported"))
             .hint(format!("`{name} -dc FILE | servin …` decompresses it on the way")));
     }
     Ok(match bytes {

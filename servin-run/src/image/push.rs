@@ -1,7 +1,6 @@
 //! Pushing: an image of the store into a sink. The blobs first, then the manifest that names them.
 
 use alloc::boxed::Box;
-use alloc::format;
 
 use super::documents::Descriptor;
 use super::http::is_transient;
@@ -56,7 +55,7 @@ fn send(store: &Store, sink: &mut dyn Sink, blob: &Descriptor, told: &mut dyn Fn
                 pause(back_off(failures));
                 failures += 1;
             }
-            result => return result.map_err(|error| error.within(format!("blob {}", blob.digest))),
+            result => return result.map_err(|error| error.within(format_args!("blob {}", blob.digest))),
         }
     }
 }

@@ -225,7 +225,7 @@ impl Child<'_> {
             match keyring::join_session(name) {
                 Err(Errno::NOSYS) | Ok(()) => {}
                 Err(errno) => {
-                    let error = Error::os(format!("make the session keyring {name}"), errno);
+                    let error = Error::os(format_args!("make the session keyring {name}"), errno);
                     return Err(error.hint("--no-new-keyring does without"));
                 }
             }
@@ -301,7 +301,7 @@ impl Child<'_> {
                 self.open_tools()?;
             }
             setns(&namespace, namespaces::flag(*kind)).map_err(|errno| {
-                let error = Error::os(format!("join the {} namespace {path}", kind.as_str()), errno);
+                let error = Error::os(format_args!("join the {} namespace {path}", kind.as_str()), errno);
                 if errno == Errno::INVAL {
                     error.hint("is the path that of such a namespace?")
                 } else {
@@ -519,6 +519,6 @@ fn prove_inside(cwd: &str) -> Result<()> {
     let found = rustix::process::getcwd(Vec::new());
     match found {
         Ok(path) if path.to_bytes().starts_with(b"/") => Ok(()),
-        _ => Err(Error::new(format!("process.cwd: {cwd} is outside the container's root file system"))),
+        _ => Err(Error::new(format_args!("process.cwd: {cwd} is outside the container's root file system"))),
     }
 }

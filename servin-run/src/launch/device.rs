@@ -1,6 +1,5 @@
 //! Device nodes, the links of /dev, and the container's terminal.
 
-use alloc::format;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -26,7 +25,7 @@ fn parent<'p>(root: BorrowedFd<'_>, path: &'p str) -> Result<(OwnedFd, &'p str)>
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     let opened = resolve::open_or_create_without_links(root, directory, Create::Directory);
     let opened = opened.map_err(|errno| {
-        let error = Error::os(format!("open {directory}"), errno);
+        let error = Error::os(format_args!("open {directory}"), errno);
         if errno == Errno::LOOP {
             error.hint("the root file system has a symbolic link there")
         } else {

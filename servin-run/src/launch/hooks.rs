@@ -3,7 +3,6 @@
 //! Hooks](https://github.com/opencontainers/runtime-spec/blob/v1.3.0/config.md#posix-platform-hooks)).
 
 use alloc::ffi::CString;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -94,7 +93,7 @@ fn wait(pid: Pid, timeout: Option<i32>) -> Result<WaitStatus> {
     {
         let _ = kill_process(pid, Signal::KILL);
         let _ = io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
-        return Err(Error::new(format!("still running after its timeout of {seconds} s, and killed")));
+        return Err(Error::new(format_args!("still running after its timeout of {seconds} s, and killed")));
     }
     let waited = io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
     match waited.step(|| "wait for it")? {

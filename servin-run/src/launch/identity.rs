@@ -132,7 +132,7 @@ pub fn grantable(wanted: &Capabilities) -> Result<(Capabilities, Option<String>)
 }
 
 fn unmapped(which: &str, id: u32, errno: Errno) -> Error {
-    let error = Error::os(format!("take the {which} {id} (process.user.{which})"), errno);
+    let error = Error::os(format_args!("take the {which} {id} (process.user.{which})"), errno);
     if errno == Errno::INVAL { error.hint("the id is not mapped in the user namespace") } else { error }
 }
 

@@ -35,7 +35,7 @@ pub fn check_host(plan: &Plan) -> Result<()> {
     match access(c"/sys/fs/selinux/enforce", rustix::fs::Access::EXISTS) {
         Ok(()) => Ok(()),
         Err(_) => {
-            Err(Error::new(format!("{field}: this host has no SELinux (CONFIG_SECURITY_SELINUX, lsm=)")))
+            Err(Error::new(format_args!("{field}: this host has no SELinux (CONFIG_SECURITY_SELINUX, lsm=)")))
         }
     }
 }
@@ -78,7 +78,7 @@ fn attribute(name: &str) -> Result<OwnedFd> {
                 resolve::open_without_links(&root, &format!("/proc/{path}"), OFlags::WRONLY).step(step)?;
             match fstatfs(&file).step(step)?.f_type as u64 {
                 PROC_MAGIC => Ok(file),
-                _ => Err(Error::new(format!("{}: it is a file of something else", step()))),
+                _ => Err(Error::new(format_args!("{}: it is a file of something else", step()))),
             }
         }
     }

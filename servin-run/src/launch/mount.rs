@@ -283,7 +283,7 @@ pub fn open_target(root: BorrowedFd<'_>, mount: &Mount, source: &OwnedFd) -> Res
         _ => resolve::open_or_create(root, destination, create),
     };
     let target = opened.map_err(|errno| {
-        let error = Error::os(format!("open the target {destination}"), errno);
+        let error = Error::os(format_args!("open the target {destination}"), errno);
         match errno {
             Errno::LOOP => error.hint("the root file system has a symbolic link there"),
             Errno::ROFS => error.hint("it does not exist, and the root file system is read-only"),
@@ -291,7 +291,7 @@ pub fn open_target(root: BorrowedFd<'_>, mount: &Mount, source: &OwnedFd) -> Res
         }
     })?;
     if is_directory && !self::is_directory(&target).step(|| "look at the target")? {
-        return Err(Error::os(format!("open the target {destination}"), Errno::NOTDIR));
+        return Err(Error::os(format_args!("open the target {destination}"), Errno::NOTDIR));
     }
     check_proc(mount, &target, source)?;
     Ok(target)
@@ -310,7 +310,7 @@ fn check_proc(mount: &Mount, target: &OwnedFd, source: &OwnedFd) -> Result<()> {
         };
     }
     if is_proc(target)? && !destination.starts_with("/proc/") {
-        return Err(Error::new(format!("the target {destination} leads into /proc")));
+        return Err(Error::new(format_args!("the target {destination} leads into /proc")));
     }
     Ok(())
 }

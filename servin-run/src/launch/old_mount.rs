@@ -55,7 +55,7 @@ pub fn mount(root: BorrowedFd<'_>, mount: &Mount) -> Result<OwnedFd> {
             };
             let data = data(&parameters)?;
             rustix::mount::mount(name.as_str(), path_of(&target), kind.as_str(), flags, &*data)
-                .map_err(|errno| Error::os(format!("mount {kind}"), errno))?;
+                .map_err(|errno| Error::os(format_args!("mount {kind}"), errno))?;
         }
         Source::Bind { .. } if mount.subpath.is_some() => {
             return Err(Error::os("bind a part of it", Errno::NOSYS));

@@ -64,8 +64,8 @@ pub fn find(process: &Process) -> Result<()> {
 fn not_found(name: &CStr) -> Error {
     let name = name.to_string_lossy();
     let error = match name.contains('/') {
-        true => Error::os(format!("exec: \"{name}\": stat {name}"), Errno::NOENT),
-        false => Error::new(format!("exec: \"{name}\": executable file not found in $PATH")),
+        true => Error::os(format_args!("exec: \"{name}\": stat {name}"), Errno::NOENT),
+        false => Error::new(format_args!("exec: \"{name}\": executable file not found in $PATH")),
     };
     error.exit_code(EXIT_NOT_FOUND)
 }
@@ -95,7 +95,7 @@ fn candidates(name: &CString, environment: &[CString]) -> Vec<CString> {
 
 fn explain(path: &CStr, errno: Errno) -> Error {
     let code = if errno == Errno::NOENT { EXIT_NOT_FOUND } else { EXIT_NOT_EXECUTABLE };
-    let error = Error::os(format!("exec: \"{}\"", path.to_string_lossy()), errno).exit_code(code);
+    let error = Error::os(format_args!("exec: \"{}\"", path.to_string_lossy()), errno).exit_code(code);
     match errno {
         Errno::NOENT => {
             let mut interpreter = servin_init::sys::path::Path::default();

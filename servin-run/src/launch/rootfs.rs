@@ -108,7 +108,7 @@ pub fn move_to_root(root: &OwnedFd) -> Result<()> {
             // The new root was there; or the mount is locked by a user namespace above this one: it cannot be
             // taken away, nor seen through.
             Ok(()) | Err(Errno::INVAL) => {}
-            Err(errno) => return Err(Error::os(format!("unmount {}", mount.target), errno)),
+            Err(errno) => return Err(Error::os(format_args!("unmount {}", mount.target), errno)),
         }
     }
     fchdir(root).step(|| "enter the new root")?;

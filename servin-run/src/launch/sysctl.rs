@@ -18,7 +18,7 @@ use crate::plan::sysctl::Sysctl;
 pub fn write(sysctl: &Sysctl) -> Result<()> {
     let path = format!("sys/{}", sysctl.path);
     let file = resolve::open_without_links(procfs()?, &path, OFlags::WRONLY).map_err(|errno| {
-        let error = Error::os(format!("open /proc/{path}"), errno);
+        let error = Error::os(format_args!("open /proc/{path}"), errno);
         if errno == Errno::NOENT { error.hint("this kernel has no such parameter") } else { error }
     })?;
     write_all(file.as_fd(), sysctl.value.as_bytes()).step(|| "write")

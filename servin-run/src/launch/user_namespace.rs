@@ -49,7 +49,7 @@ pub fn helper(name: &str) -> Option<String> {
 
 fn help(name: &str, pid: Pid, ranges: &[IdRange]) -> Result<()> {
     let Some(path) = helper(name) else {
-        return Err(Error::new(format!("map more than the caller's own ids: {name} is not installed"))
+        return Err(Error::new(format_args!("map more than the caller's own ids: {name} is not installed"))
             .hint("it comes with the package uidmap or shadow; a map of one's own id alone does without"));
     };
     let mut args = alloc::vec![String::from(name), format!("{}", pid.as_raw_nonzero())];
@@ -59,7 +59,7 @@ fn help(name: &str, pid: Pid, ranges: &[IdRange]) -> Result<()> {
     let program = spec::Hook { path, args, ..spec::Hook::default() };
     hooks::run_program(&program, "", SignalSet::EMPTY).map_err(|error| {
         error
-            .within(format!("map ids with {name}"))
+            .within(format_args!("map ids with {name}"))
             .hint("/etc/subuid and /etc/subgid must give them to this user")
     })
 }

@@ -384,7 +384,7 @@ pub fn disconnect_running(places: &Places, id: &str, network: &str) -> Result<()
     let mut all = sweep(places, &state, &host, &Record::lives)?;
     let definition = state.find(network)?;
     let name = definition.name.as_str();
-    let not_in = || Error::new(format!("the container is not in the network {name}"));
+    let not_in = || Error::new(format_args!("the container is not in the network {name}"));
     let own = all.iter().position(|record| record.id == id).ok_or_else(not_in)?;
     let record = &mut all[own];
     let at = record.endpoints.iter().position(|endpoint| endpoint.network == name).ok_or_else(not_in)?;

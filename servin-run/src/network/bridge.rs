@@ -34,7 +34,7 @@ pub fn ensure(places: &Places, state: &State, socket: &Socket, definition: &mut 
     let found = link::find(socket, &name)?;
     match &found {
         Some(link) if link.kind != "bridge" => {
-            return Err(Error::new(format!("the host's interface {name} is no bridge"))
+            return Err(Error::new(format_args!("the host's interface {name} is no bridge"))
                 .hint("the network needs that name: rename the interface, or make the network anew"));
         }
         Some(link) if link.flags & link::UP != 0 => {}
@@ -65,7 +65,9 @@ fn avoid_clashes(state: &State, socket: &Socket, definition: &mut Definition) ->
     let clash = definition.blocks.iter().find_map(|block| occupied.check(&block.subnet).err());
     match clash {
         None => Ok(()),
-        Some(error) if !definition.automatic => Err(error.within(format!("the network {}", definition.name))),
+        Some(error) if !definition.automatic => {
+            Err(error.within(format_args!("the network {}", definition.name)))
+        }
         // Its record is not written yet, and nobody else is in it: there was no bridge.
         Some(_) => {
             let others = blocks_of_others(state, &definition.name)?;
@@ -95,12 +97,12 @@ fn make(socket: &Socket, name: &str, definition: &Definition) -> Result<()> {
     };
     match link::make_bridge(socket, &bridge) {
         Err(refused) if refused.errno == Errno::OPNOTSUPP => {
-            Err(Error::os(format!("make the bridge {name}"), refused.errno).hint(
+            Err(Error::os(format_args!("make the bridge {name}"), refused.errno).hint(
                 "the kernel has no bridges (CONFIG_BRIDGE): --network host and --network none do without",
             ))
         }
         Err(refused) if refused.errno == Errno::PERM => {
-            Err(Error::os(format!("make the bridge {name}"), refused.errno)
+            Err(Error::os(format_args!("make the bridge {name}"), refused.errno)
                 .hint("that takes CAP_NET_ADMIN: --network none and --network host do without"))
         }
         other => other.step(|| format!("make the bridge {name}")),

@@ -51,7 +51,7 @@ pub fn create(places: &Places, wanted: Wanted) -> Result<Definition> {
     let mut made =
         Definition { name, id: new_id()?, driver, internal, labels, blocks, ..Definition::default() };
     for (key, value) in &options {
-        apply(&mut made, key, value).map_err(|error| error.within(format!("--opt {key}={value}")))?;
+        apply(&mut made, key, value).map_err(|error| error.within(format_args!("--opt {key}={value}")))?;
     }
     made.options = options;
     order::sort_by_key(&mut made.blocks, |block| !block.subnet.is_ipv4());
@@ -63,11 +63,11 @@ pub fn create(places: &Places, wanted: Wanted) -> Result<Definition> {
         Driver::Bridge if made.bridge.is_none() => made.bridge = Some(definition::bridge_name(&made.id)),
         Driver::Bridge => {}
         _ if made.parent.is_none() => {
-            return Err(Error::new(format!("a {} network needs a parent interface", driver.as_str()))
+            return Err(Error::new(format_args!("a {} network needs a parent interface", driver.as_str()))
                 .hint("-o parent=eth0 names one"));
         }
         _ if made.blocks.is_empty() => {
-            return Err(Error::new(format!("a {} network needs a subnet", driver.as_str()))
+            return Err(Error::new(format_args!("a {} network needs a subnet", driver.as_str()))
                 .hint("--subnet names that of the parent interface's network"));
         }
         _ => {}
@@ -78,7 +78,7 @@ pub fn create(places: &Places, wanted: Wanted) -> Result<Definition> {
     }
     let state = State::lock(places)?;
     if state.definition(&made.name)?.is_some() {
-        return Err(Error::new(format!("there is a network {} already", made.name)));
+        return Err(Error::new(format_args!("there is a network {} already", made.name)));
     }
     let routes = if driver == Driver::Bridge { route::routes(&socket)? } else { Vec::new() };
     let others = bridge::blocks_of_others(&state, &made.name)?;
@@ -96,7 +96,7 @@ pub fn create(places: &Places, wanted: Wanted) -> Result<Definition> {
 }
 
 fn apply(made: &mut Definition, key: &str, value: &str) -> Result<()> {
-    let wrong = |expected: &str| Err(Error::new(format!("it takes {expected}")));
+    let wrong = |expected: &str| Err(Error::new(format_args!("it takes {expected}")));
     match key {
         "mtu" | "com.docker.network.driver.mtu" => match value.parse() {
             Ok(mtu @ 68..=65_535) => made.mtu = Some(mtu),
@@ -122,13 +122,16 @@ fn apply(made: &mut Definition, key: &str, value: &str) -> Result<()> {
             made.bridge = Some(value.into());
         }
         _ => {
-            return Err(Error::new(format!("there is no such option: there are {}", OPTIONS.join(", "))));
+            return Err(Error::new(format_args!(
+                "there is no such option: there are {}",
+                OPTIONS.join(", ")
+            )));
         }
     }
     match made.driver {
         Driver::Bridge if made.parent.is_some() => Err(Error::new("a bridge has no parent interface")),
         Driver::Macvlan | Driver::Ipvlan if made.bridge.is_some() => {
-            Err(Error::new(format!("a {} network has no bridge", made.driver.as_str())))
+            Err(Error::new(format_args!("a {} network has no bridge", made.driver.as_str())))
         }
         _ => Ok(()),
     }
@@ -144,7 +147,7 @@ pub fn remove(places: &Places, what: &str) -> Result<String> {
     let records = state.records()?;
     let name = &definition.name;
     if let Some(user) = records.iter().find(|record| record.is_in(name) && record.lives()) {
-        return Err(Error::new(format!("the network {name} has containers: {} is one", user.name))
+        return Err(Error::new(format_args!("the network {name} has containers: {} is one", user.name))
             .hint(format!("`servin network disconnect {name} {}` takes it out", user.name)));
     }
     let socket = Socket::open().step(|| "open a netlink socket")?;

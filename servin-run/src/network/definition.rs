@@ -92,17 +92,17 @@ impl Block {
         let subnet = self.subnet;
         let (low, high) = subnet.usable();
         if high - low < 1 {
-            return Err(Error::new(format!("{subnet} has no room for a gateway and a container")));
+            return Err(Error::new(format_args!("{subnet} has no room for a gateway and a container")));
         }
         if subnet.address.is_multicast() || subnet.address.is_loopback() || subnet.prefix < 4 {
-            return Err(Error::new(format!("{subnet} cannot be the addresses of containers")));
+            return Err(Error::new(format_args!("{subnet} cannot be the addresses of containers")));
         }
         if let Some(Address(gateway)) = self.gateway {
             self.check_address(gateway).map_err(|error| error.within("the gateway"))?;
         }
         match self.range {
             Some(range) if !subnet.covers(&range) => {
-                Err(Error::new(format!("the range {range} is not within {subnet}")))
+                Err(Error::new(format_args!("the range {range} is not within {subnet}")))
             }
             _ => Ok(()),
         }
@@ -114,9 +114,9 @@ impl Block {
         match self.subnet.number_of(address) {
             Some(number) if (low..=high).contains(&number) => Ok(()),
             Some(_) => {
-                Err(Error::new(format!("{address} is {}'s own or its broadcast address", self.subnet)))
+                Err(Error::new(format_args!("{address} is {}'s own or its broadcast address", self.subnet)))
             }
-            None => Err(Error::new(format!("{address} is not within {}", self.subnet))),
+            None => Err(Error::new(format_args!("{address} is not within {}", self.subnet))),
         }
     }
 
@@ -144,12 +144,12 @@ pub fn check_name(name: &str) -> Result<()> {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     if !first || !rest || name.len() > 200 {
-        return Err(Error::new(format!("\"{name}\" cannot name a network"))
+        return Err(Error::new(format_args!("\"{name}\" cannot name a network"))
             .hint("a name begins with a letter or a digit, and has letters, digits, _, . and - besides"));
     }
     match name {
         "host" | "none" | "default" | "container" | "slirp4netns" | "pasta" | DEFAULT => {
-            Err(Error::new(format!("\"{name}\" has a meaning of its own: a network needs another name")))
+            Err(Error::new(format_args!("\"{name}\" has a meaning of its own: a network needs another name")))
         }
         _ => Ok(()),
     }
@@ -184,10 +184,10 @@ impl Occupied<'_> {
         match self.met_by(subnet) {
             None => Ok(()),
             Some(other) if self.others.contains(&other) => {
-                Err(Error::new(format!("the subnet {subnet} overlaps {other} of another network")))
+                Err(Error::new(format_args!("the subnet {subnet} overlaps {other} of another network")))
             }
             Some(other) => {
-                Err(Error::new(format!("the subnet {subnet} overlaps the host's route to {other}"))
+                Err(Error::new(format_args!("the subnet {subnet} overlaps the host's route to {other}"))
                     .hint("--subnet names another"))
             }
         }

@@ -48,7 +48,7 @@ pub fn move_all(config: &spec::Config, pid: i32) -> Result<()> {
     };
     linux.net_devices.iter().try_for_each(|(device, to)| {
         move_device(&namespace, device, to.name.as_deref().unwrap_or(device))
-            .map_err(|error| error.within(format!("linux.netDevices: {device}")))
+            .map_err(|error| error.within(format_args!("linux.netDevices: {device}")))
     })
 }
 

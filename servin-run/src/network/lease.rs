@@ -31,10 +31,10 @@ pub fn lease(
     all: &[Record],
     membership: &Membership,
 ) -> Result<Plug> {
-    let within = |error: Error| error.within(format!("--network {}", membership.network));
+    let within = |error: Error| error.within(format_args!("--network {}", membership.network));
     let mut definition = find(state, host, &membership.network).map_err(within)?;
     if record.is_in(&definition.name) {
-        return Err(Error::new(format!("the container is in the network {} already", definition.name)));
+        return Err(Error::new(format_args!("the container is in the network {} already", definition.name)));
     }
     // First: the blocks of an automatic network may change here.
     let index = match definition.driver {
@@ -99,7 +99,7 @@ fn parent(host: &Socket, definition: &Definition) -> Result<u32> {
     let name = definition.parent.as_deref().unwrap_or_default();
     let found = link::require(host, name).map_err(|error| error.within("the parent of the network"))?;
     if found.flags & link::UP == 0 {
-        return Err(Error::new(format!("the parent interface {name} is down"))
+        return Err(Error::new(format_args!("the parent interface {name} is down"))
             .hint(format!("`ip link set {name} up` changes that")));
     }
     Ok(found.index)
@@ -130,7 +130,7 @@ fn assign(definition: &Definition, all: &[Record], membership: &Membership) -> R
         membership.addresses.iter().find(|wanted| definition.block(wanted.0.is_ipv4()).is_none())
     {
         let family = if stray.is_ipv4() { "IPv4" } else { "IPv6" };
-        return Err(Error::new(format!("{stray}: the network has no {family} addresses")));
+        return Err(Error::new(format_args!("{stray}: the network has no {family} addresses")));
     }
     let mut assigned = Vec::new();
     for block in &definition.blocks {
@@ -139,11 +139,11 @@ fn assign(definition: &Definition, all: &[Record], membership: &Membership) -> R
             Some(Address(wanted)) => {
                 block.check_address(*wanted)?;
                 if block.gateway == Some(Address(*wanted)) {
-                    return Err(Error::new(format!("{wanted} is the gateway's address")));
+                    return Err(Error::new(format_args!("{wanted} is the gateway's address")));
                 }
                 let has = |e: &Endpoint| e.addresses.iter().any(|assigned| assigned.address.0 == *wanted);
                 if let Some((holder, _)) = holders().find(|(_, endpoint)| has(endpoint)) {
-                    return Err(Error::new(format!(
+                    return Err(Error::new(format_args!(
                         "the container {} has the address {wanted}",
                         holder.name
                     )));
@@ -151,7 +151,7 @@ fn assign(definition: &Definition, all: &[Record], membership: &Membership) -> R
                 *wanted
             }
             None => block.free(&taken).ok_or_else(|| {
-                Error::new(format!("all addresses of {} are taken", block.range.unwrap_or(block.subnet)))
+                Error::new(format_args!("all addresses of {} are taken", block.range.unwrap_or(block.subnet)))
             })?,
         };
         let gateway = if definition.internal { None } else { block.gateway };

@@ -154,7 +154,7 @@ fn read(directory: &OwnedFd, name: &str) -> Result<Option<String>> {
         file => file.step(step)?,
     };
     let bytes = read_to_end(&file).step(step)?;
-    String::from_utf8(bytes).map(Some).map_err(|_| Error::new(format!("{name}: not UTF-8")))
+    String::from_utf8(bytes).map(Some).map_err(|_| Error::new(format_args!("{name}: not UTF-8")))
 }
 
 /// The names of a directory's files, without `.json`, sorted.
@@ -224,8 +224,10 @@ impl State {
         all.retain(|definition| what.len() >= 3 && definition.id.starts_with(what));
         match (all.pop(), all.is_empty()) {
             (Some(found), true) => Ok(found),
-            (Some(_), false) => Err(Error::new(format!("several networks have ids that begin with {what}"))),
-            (None, _) => Err(Error::new(format!("there is no network {what}"))
+            (Some(_), false) => {
+                Err(Error::new(format_args!("several networks have ids that begin with {what}")))
+            }
+            (None, _) => Err(Error::new(format_args!("there is no network {what}"))
                 .hint("`servin network ls` lists them, `servin network create` makes one")),
         }
     }

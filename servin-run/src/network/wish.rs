@@ -1,6 +1,5 @@
 //! What a container wants of networks, and what it got.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -91,7 +90,7 @@ impl Attached {
 
 /// Reads `NAME:ADDRESS` or `NAME=ADDRESS`, where the address may be `host-gateway`, or in brackets.
 pub fn extra_host(text: &str) -> Result<ExtraHost> {
-    let refuse = |why: &str| Error::new(format!("--add-host {text}: {why}")).hint("it is NAME:ADDRESS");
+    let refuse = |why: &str| Error::new(format_args!("--add-host {text}: {why}")).hint("it is NAME:ADDRESS");
     let (name, address) = text.split_once(['=', ':']).ok_or_else(|| refuse("the address is missing"))?;
     check_host_name(name).map_err(|error| error.within("--add-host"))?;
     let bare = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(address);
@@ -107,7 +106,7 @@ pub fn check_host_name(name: &str) -> Result<()> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     match !name.is_empty() && name.len() <= 253 && name.bytes().all(known) {
         true => Ok(()),
-        false => Err(Error::new(format!("\"{name}\" is no host name"))
+        false => Err(Error::new(format_args!("\"{name}\" is no host name"))
             .hint("one has letters, digits, -, _ and ., and at most 253 of them")),
     }
 }

@@ -98,7 +98,7 @@ pub fn from_host(invocation: &Invocation, given: &Given) -> Result<i32> {
 /// Carries out the instructions of `--change`.
 pub fn change(config: &mut RunConfig, given: &Given) -> Result<()> {
     given.values("change").try_for_each(|instruction| {
-        instruct(config, instruction).map_err(|error| error.within(alloc::format!("--change {instruction}")))
+        instruct(config, instruction).map_err(|error| error.within(format_args!("--change {instruction}")))
     })
 }
 

@@ -117,7 +117,7 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
 
 /// `24h`, `30m`, `10s`, or several of them after each other.
 fn seconds(text: &str) -> Result<i64> {
-    let refuse = || Error::new(alloc::format!("--filter until={text}: it takes a duration, as 24h or 30m"));
+    let refuse = || Error::new(format_args!("--filter until={text}: it takes a duration, as 24h or 30m"));
     let (mut total, mut digits) = (0i64, String::new());
     for character in text.chars() {
         let unit = match character {

@@ -57,7 +57,7 @@ pub fn spec(session: &Session, arguments: &[&str]) -> Result<i32> {
     let file =
         openat(CWD, path.as_str(), flags, Mode::from_raw_mode(0o666)).map_err(|errno| match errno {
             Errno::EXIST => Error::new(format_args!("{path} exists: remove it first")),
-            errno => Error::os(alloc::format!("make {path}"), errno),
+            errno => Error::os(format_args!("make {path}"), errno),
         })?;
     write_all(file.as_fd(), text.as_bytes()).step(|| alloc::format!("write {path}")).map(|()| 0)
 }

@@ -1,7 +1,6 @@
 //! The flags about a container's life: its name, how it ends and is started again, who hears what it prints. None of
 //! them is in the OCI configuration: they are in the container's record.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -243,7 +242,7 @@ pub fn attach(given: &Given, detach: bool) -> Result<Attach> {
                 "stderr" => streams[1] = true,
                 "stdin" => streams[2] = true,
                 _ => {
-                    return Err(Error::new(format!(
+                    return Err(Error::new(format_args!(
                         "--attach {stream}: it is none of stdin, stdout and stderr"
                     )));
                 }

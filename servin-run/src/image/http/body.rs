@@ -1,7 +1,6 @@
 //! A response's body, as it streams in; at its end the connection is there for the next request.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -224,7 +223,7 @@ impl Response {
             Framing::ToEnd => {}
             _ if length == 0 && most > 0 => {
                 self.connection = None;
-                return Err(Error::os(format!("read {}", self.url), Errno::CONNRESET)
+                return Err(Error::os(format_args!("read {}", self.url), Errno::CONNRESET)
                     .hint("the server sent less than it had said"));
             }
             _ => {

@@ -224,7 +224,7 @@ fn finish(target: &Target, published: &mut Published) -> Result<()> {
         if let Err(errno) = written {
             published.warnings.push(format!(
                 "published ports are not reachable by 127.0.0.1: {}",
-                Error::os(format!("write {path}"), errno)
+                Error::os(format_args!("write {path}"), errno)
             ));
         }
     }

@@ -54,7 +54,7 @@ impl Reservations {
             make(&path[..end])?;
         }
         make(&path)?;
-        let directory = open(&path)?.ok_or_else(|| Error::os(format!("open {path}"), Errno::NOENT))?;
+        let directory = open(&path)?.ok_or_else(|| Error::os(format_args!("open {path}"), Errno::NOENT))?;
         // Given back when the descriptor is closed, by the kernel if need be.
         io::retry_on_intr(|| flock(&directory, FlockOperation::LockExclusive))
             .step(|| format!("lock {path}"))?;
