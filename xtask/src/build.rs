@@ -36,10 +36,15 @@ pub fn flags(product: &str, target: &str) -> String {
     format!("{SMALL}{more}")
 }
 
-/// And at the end, when all of servin-run is one: what many functions have in common is moved into functions.
+/// And at the end, when all of servin-run is one: what many functions have in common is moved into functions, and
+/// functions that differ in constants alone become one that is given them.
 pub fn link_flags(product: &str) -> &'static [&'static str] {
     match product {
-        "servin-run" => &["-Cllvm-args=-enable-machine-outliner=always"],
+        "servin-run" => &[
+            "-Cllvm-args=-enable-machine-outliner=always",
+            "-Cllvm-args=-enable-global-merge-func",
+            "-Cllvm-args=-disable-cgdata-for-merging",
+        ],
         _ => &[],
     }
 }

@@ -209,8 +209,9 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
     let record = &entry.record;
     let text = entry.directory.read(CONFIG)?.unwrap_or_default();
     let config: spec::Config = spec::parse(&text, &entry.directory.file(CONFIG))?;
-    let process = config.process.clone().unwrap_or_default();
-    let linux = config.linux.clone().unwrap_or_default();
+    let has_layer = view::upper(&config).is_some();
+    let process = config.process.unwrap_or_default();
+    let linux = config.linux.unwrap_or_default();
     let resources = linux.resources.unwrap_or_default();
     let (path, args) = record
         .command
@@ -225,7 +226,6 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
     let mut log_options = Vec::new();
     log_options.extend(record.log.max_size.map(|size| ("max-size".to_string(), size.to_string())));
     log_options.extend(record.log.max_file.map(|count| ("max-file".to_string(), count.to_string())));
-    let has_layer = view::upper(&config).is_some();
     Ok(Container {
         id: record.id.clone(),
         created: record.created.clone(),
@@ -261,7 +261,7 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
         },
         mounts: config.mounts.iter().filter(|mount| is_asked_for(mount, containers)).map(mount).collect(),
         config: Config {
-            hostname: config.hostname.clone().unwrap_or_default(),
+            hostname: config.hostname.unwrap_or_default(),
             user: format!("{}:{}", process.user.uid, process.user.gid),
             tty: record.terminal,
             open_stdin: record.input,
