@@ -13,10 +13,11 @@ use alloc::vec::Vec;
 
 use rustix::buffer::spare_capacity;
 use rustix::fd::AsFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io;
 
 use crate::error::{Error, Result, Step};
+use crate::sys::path::openat;
 
 /// The text of the file at `path`.
 pub fn read_text(path: &str) -> Result<String> {

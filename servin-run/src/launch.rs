@@ -28,7 +28,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat, stat};
+use rustix::fs::{CWD, Mode, OFlags, fstat};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use linux_raw_sys::general::MS_SLAVE;
@@ -40,6 +40,7 @@ use crate::plan::{Plan, Step};
 use crate::seccomp::Listener as Listening;
 use crate::spec::{self, ContainerProcessState, Hooks, NamespaceKind, State};
 use crate::sys::clone::{CloneFlags, Cloned, clone3, setns, unshare};
+use crate::sys::path::{openat, stat};
 use crate::sys::signal::{self, SignalSet};
 use channel::{Channel, Listener, Message};
 use child::{Child, Prepared};

@@ -15,6 +15,7 @@ pub mod keyring;
 pub mod loop_device;
 pub mod mount;
 pub mod netlink;
+pub mod path;
 pub mod schedule;
 pub mod seccomp;
 pub mod signal;

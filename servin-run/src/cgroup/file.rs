@@ -3,10 +3,11 @@
 use alloc::string::String;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{self, Errno};
 
 use crate::fs::read_to_end;
+use crate::sys::path::openat;
 
 /// Opens `name` in a cgroup's directory. No file there is a link.
 pub fn open(directory: impl AsFd, name: &str, flags: OFlags) -> io::Result<OwnedFd> {

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::ToString;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, Dir, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir};
 use rustix::io::{self, Errno};
 use servin_init::sys::clock::now;
 
@@ -13,6 +13,7 @@ use super::processes::{PATIENCE, below};
 use super::tree::Cgroup;
 use crate::error::{Result, Step};
 use crate::sys::clock::pause;
+use crate::sys::path::unlinkat;
 
 impl Cgroup {
     /// Removes it and everything below it, waiting a while for processes that are still dying. One that is gone

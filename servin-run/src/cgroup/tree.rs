@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::ops::Deref;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, mkdirat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode};
 use rustix::io::{self, Errno};
 use rustix::process::Pid;
 
@@ -17,6 +17,7 @@ use super::file::{self, has_word};
 use super::hierarchy::{self, Hierarchy};
 use super::limits::Limits;
 use crate::error::{Error, Result, Step};
+use crate::sys::path::{mkdirat, unlinkat};
 
 /// What `statistics` reports and `update` may set later: enabled where that is possible.
 const WANTED: &[&str] = &["cpu", "io", "memory", "pids"];
@@ -97,7 +98,13 @@ impl Cgroup {
             given => given.step(step)?,
         }
         for name in names.split_ascii_whitespace() {
-            match rustix::fs::chownat(&self.directory, name, Some(owner), None, AtFlags::SYMLINK_NOFOLLOW) {
+            match crate::sys::path::chownat(
+                &self.directory,
+                name,
+                Some(owner),
+                None,
+                AtFlags::SYMLINK_NOFOLLOW,
+            ) {
                 // Of a controller that is not enabled.
                 Err(Errno::NOENT) => {}
                 given => given.step(step)?,

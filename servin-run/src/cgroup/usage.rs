@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, OFlags, openat, stat};
+
+use crate::sys::path::{openat, stat};
+use rustix::fs::{CWD, OFlags};
 use rustix::io::{self, Errno};
 use rustix::process::Pid;
 

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fs::{Access, CWD, Mode, OFlags, ResolveFlags, access, openat, openat2};
+use rustix::fs::{Access, CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::mount::{FsOpenFlags, OpenTreeFlags, fsopen, open_tree};
 
@@ -14,6 +14,7 @@ use crate::error::{Result, Step};
 use crate::fs::{mountinfo, read_to_end};
 use crate::network::netfilter;
 use crate::sys::mount::{MountAttr, mount_setattr};
+use crate::sys::path::{access, openat};
 
 /// The command.
 pub const CHECK: Command = Command {

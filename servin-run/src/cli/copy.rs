@@ -11,9 +11,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, mkdirat, openat, statat, unlinkat,
-};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::{self, Errno};
 use rustix::process::{getegid, geteuid};
 
@@ -24,6 +22,7 @@ use crate::container::view;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::{copy_entry, copy_metadata};
 use crate::fs::resolve;
+use crate::sys::path::{chownat, mkdirat, openat, statat, unlinkat};
 
 /// The table's entry.
 pub const CP: Command = Command {

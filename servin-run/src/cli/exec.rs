@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::AsFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::arguments::{Command, Given, Group, flag};
 use super::{Invocation, oci, places, run, user};
@@ -21,6 +21,7 @@ use crate::plan::capabilities::CapabilitySet;
 use crate::spec;
 use crate::supervise::foreground::{self, Aside};
 use crate::supervise::keys::Keys;
+use crate::sys::path::openat;
 
 /// The table's entry.
 pub const EXEC: Command = Command {

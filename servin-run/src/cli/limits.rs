@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use core::str::FromStr;
 
-use rustix::fs::{FileType, major, minor, stat};
+use rustix::fs::{FileType, major, minor};
 
 use super::arguments::{Flag, Given, Group, flag};
 use super::{Invocation, rootless, size};
@@ -14,6 +14,7 @@ use crate::cgroup::systemd;
 use crate::container::placement::{self, Manager};
 use crate::error::{Error, Result, Step};
 use crate::spec::{DeviceRule, Resources, ThrottleDevice, WeightDevice};
+use crate::sys::path::stat;
 
 /// What `update` can change too.
 pub const LIMITS: Group = Group("Limits", FLAGS);

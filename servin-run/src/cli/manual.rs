@@ -4,13 +4,14 @@ use alloc::format;
 use alloc::string::String;
 
 use rustix::fd::AsFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::arguments::{Command, Flag, Given, Group, flag};
 use super::people::{Found, GLOBALS, SERVIN, Section, TABLE, entries, find};
 use super::{Invocation, output};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
+use crate::sys::path::openat;
 
 /// The command.
 pub const MAN: Command = Command {

@@ -124,7 +124,7 @@ impl Wanted {
 
 /// Without SELinux there is nothing to relabel.
 fn relabel(wanted: &Wanted) -> Result<()> {
-    match rustix::fs::stat("/sys/fs/selinux/enforce") {
+    match crate::sys::path::stat("/sys/fs/selinux/enforce") {
         Err(_) => Ok(()),
         Ok(_) => Err(wanted.refuse("files are not relabelled here: `chcon -Rt container_file_t` does it")),
     }

@@ -15,7 +15,7 @@ mod update;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fs::{CWD, Mode, OFlags, access, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::arguments::{Command, Given};
 use super::{INIT, Invocation, output, rootless};
@@ -28,6 +28,7 @@ use crate::launch;
 use crate::launch::sealed::Company;
 use crate::plan::{Host, Plan};
 use crate::supervise::supervisor::Means;
+use crate::sys::path::{access, openat};
 use globals::Globals;
 pub use list::row as process_row;
 

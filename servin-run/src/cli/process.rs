@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use rustix::fs::{Access, access};
+use rustix::fs::Access;
 
 use super::arguments::{Given, Group, flag};
 use super::{size, user};
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::plan::defaults::{self, Request};
 use crate::plan::process::RLIMITS;
 use crate::spec;
+use crate::sys::path::access;
 
 /// The flags.
 pub const PROCESS: Group = Group(

@@ -12,7 +12,7 @@ pub use rootfs::tools;
 
 use alloc::vec::Vec;
 
-use rustix::fs::{AtFlags, CWD, statat};
+use rustix::fs::{AtFlags, CWD};
 
 use super::arguments::{Command, Given};
 use super::{Invocation, isolation, limits, network_flags, oci, output, places, rm};
@@ -28,6 +28,7 @@ use crate::plan::defaults::{self, Space};
 use crate::spec;
 use crate::supervise::client::{self, Attach, Left};
 use crate::supervise::supervisor;
+use crate::sys::path::statat;
 use crate::sys::signal::{self, SignalFd, SignalSet};
 use rootfs::Rootfs;
 

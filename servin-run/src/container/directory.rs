@@ -8,9 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, renameat, unlinkat,
-};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, fstat};
 use rustix::io::{self, Errno};
 
 use crate::error::{Error, Result, Step};
@@ -19,6 +17,7 @@ use crate::fs::read_to_end;
 pub use crate::fs::whole::write_whole;
 use crate::image::copy::{DIRECTORY, make_directory, open_at, remove_tree};
 use crate::order;
+use crate::sys::path::{mkdirat, renameat, unlinkat};
 
 /// What moves the directory of what runs.
 pub const MOVES_ROOT: &str = "--root DIR or SERVIN_ROOT names another";
@@ -205,7 +204,7 @@ impl Directory {
 
     /// Whether there is a file of that name.
     pub fn has(&self, name: &str) -> bool {
-        rustix::fs::statat(&self.own, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        crate::sys::path::statat(&self.own, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Removes a file; it is no error that there is none.

@@ -5,7 +5,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::stat;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -19,6 +18,7 @@ use crate::plan::namespaces::{self, Namespaces};
 use crate::plan::{self, Plan, Step, schedule};
 use crate::spec::{self, NamespaceKind, Status};
 use crate::sys::clone::CloneFlags;
+use crate::sys::path::stat;
 
 /// A process to be started in a container.
 pub struct Request<'r> {

@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, OFlags, flock, readlinkat, symlinkat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, OFlags, flock};
 use rustix::io::{self, Errno};
 
 pub use record::{HealthCheck, HealthResult, HealthState, Life, LogSettings, Phase, Record};
@@ -25,6 +25,7 @@ use crate::error::{Error, Result, Step};
 use crate::image::copy::{make_directory, open_at};
 use crate::network;
 use crate::spec;
+use crate::sys::path::{readlinkat, symlinkat, unlinkat};
 
 /// The file of the record.
 const RECORD: &str = "container.json";

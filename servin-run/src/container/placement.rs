@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fs::{Access, access};
+use rustix::fs::Access;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::fs::read_text;
 use crate::plan::Plan;
 use crate::spec::Resources;
+use crate::sys::path::access;
 
 /// Who makes cgroups.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

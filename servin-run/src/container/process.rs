@@ -8,13 +8,14 @@ use core::fmt;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Dir, Mode, OFlags, openat, stat};
+use rustix::fs::{CWD, Dir, Mode, OFlags};
 use rustix::io::{self, Errno};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result, Step};
 use crate::fs::read_text;
 use crate::sys::clock;
+use crate::sys::path::{openat, stat};
 use crate::sys::signal::{kill, pidfd_send_signal};
 
 /// What tells a process from all others of this host, since it was built.

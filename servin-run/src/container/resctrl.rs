@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, access, mkdirat, unlinkat};
+use rustix::fs::{Access, AtFlags, CWD, Mode};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -15,6 +15,7 @@ use crate::cgroup::file;
 use crate::error::{Error, Result, Step};
 use crate::fs::mountinfo;
 use crate::spec::IntelRdt;
+use crate::sys::path::{access, mkdirat, unlinkat};
 
 /// The groups of one container.
 pub struct Groups {

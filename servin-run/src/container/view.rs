@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -22,6 +22,7 @@ use crate::plan::mounts::Attributes;
 use crate::spec;
 use crate::spec::Config;
 use crate::sys::clone::{CloneFlags, unshare};
+use crate::sys::path::openat;
 use crate::sys::signal::pidfd_send_signal;
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chownat, copy_file_range,
-    fchmod, fgetxattr, flistxattr, fsetxattr, fstat, futimens, ioctl_ficlone, mkdirat, mknodat, openat,
-    readlinkat, statat, symlinkat, utimensat,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, copy_file_range, fchmod,
+    fgetxattr, flistxattr, fsetxattr, fstat, futimens, ioctl_ficlone, utimensat,
 };
 use rustix::io::{self, Errno};
 
 use crate::error::{Error, Result, Step};
+use crate::sys::path::{chownat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat};
 
 const BUFFER: usize = 64 << 10;
 

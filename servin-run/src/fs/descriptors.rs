@@ -4,11 +4,12 @@ use alloc::format;
 use alloc::string::String;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
-use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
+use rustix::fs::{CWD, Dir, Mode, OFlags};
 use rustix::io::{self, Errno, FdFlags};
 
 use crate::error::{Result, Step};
 use crate::sys;
+use crate::sys::path::openat;
 
 /// Marks every descriptor from `first` on close-on-exec: whatever the caller left open, the container never sees.
 pub fn close_on_exec_from(first: u32) -> Result<()> {

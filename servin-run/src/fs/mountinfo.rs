@@ -3,10 +3,11 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::read_to_end;
 use crate::error::{Error, Result, Step};
+use crate::sys::path::openat;
 
 /// One mount of this process's mount namespace, as far as Servin reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,9 @@
 use alloc::format;
 
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, openat, renameat, unlinkat};
+
+use crate::sys::path::{openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod};
 use rustix::io;
 
 use super::copy::write_all;

@@ -11,7 +11,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, SeekFrom, fstat, openat, seek};
+use rustix::fs::{CWD, FileType, Mode, OFlags, SeekFrom, fstat, seek};
 use rustix::io::{self, Errno};
 
 use super::decompress::{Compression, compression, decompressed};
@@ -25,6 +25,7 @@ use super::tar::{Archive, Kind, Limits, shown};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::resolve;
+use crate::sys::path::openat;
 
 pub mod docker;
 pub mod layout;

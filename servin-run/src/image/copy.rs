@@ -21,13 +21,13 @@ const CREATE: OFlags = OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).un
 /// Opens `path` below `parent`; a new file is its owner's alone until it has its mode.
 #[inline(never)]
 pub fn open_at(parent: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd> {
-    rustix::fs::openat(parent, path, flags, Mode::RUSR | Mode::WUSR)
+    crate::sys::path::openat(parent, path, flags, Mode::RUSR | Mode::WUSR)
 }
 
 /// Makes the directory `path` below `parent` with exactly `mode`, whatever the umask; one that exists is left.
 #[inline(never)]
 pub fn make_directory(parent: BorrowedFd<'_>, path: &str, mode: u32) -> Result<()> {
-    match rustix::fs::mkdirat(parent, path, Mode::RWXU) {
+    match crate::sys::path::mkdirat(parent, path, Mode::RWXU) {
         Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
         Ok(()) if mode == 0o700 => Ok(()),
@@ -70,13 +70,13 @@ impl Tree {
     /// Makes the symbolic link `path` to `target`.
     pub fn link(&mut self, path: &str, target: &str) -> Result<()> {
         self.above(path)?;
-        rustix::fs::symlinkat(target, &self.root, path)
+        crate::sys::path::symlinkat(target, &self.root, path)
     }
 
     /// Gives the file `path` of the tree another name.
     pub fn same(&mut self, path: &str, name: &str) -> Result<()> {
         self.above(name)?;
-        rustix::fs::linkat(&self.root, path, &self.root, name, AtFlags::empty())
+        crate::sys::path::linkat(&self.root, path, &self.root, name, AtFlags::empty())
     }
 
     /// Writes a new file `path` of a few lines.
@@ -167,11 +167,11 @@ fn remove_entry<'e>(parent: BorrowedFd<'_>, entry: &'e DirEntry) -> Result<Optio
 
 /// Opens a directory that is going to be removed, whatever its mode.
 fn open_own(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
-    let open = || rustix::fs::openat(parent, name, DIRECTORY, Mode::empty());
+    let open = || crate::sys::path::openat(parent, name, DIRECTORY, Mode::empty());
     match open() {
         Err(Errno::ACCESS) => {
             // Of one of our own; and no link, because it was listed as a directory and rmdir(2) found it to be one.
-            rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
+            crate::sys::path::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
             open()
         }
         opened => opened,
@@ -181,7 +181,7 @@ fn open_own(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
 fn move_up(from: &OwnedFd, name: &CStr, to: &OwnedFd, moved: &mut u32) -> Result<()> {
     loop {
         *moved += 1;
-        match rustix::fs::renameat(from, name, to, alloc::format!(".removed-{moved}").as_str()) {
+        match crate::sys::path::renameat(from, name, to, alloc::format!(".removed-{moved}").as_str()) {
             // Somebody has used the name.
             Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
             other => return other,
@@ -191,7 +191,7 @@ fn move_up(from: &OwnedFd, name: &CStr, to: &OwnedFd, moved: &mut u32) -> Result
 
 #[inline(never)]
 fn remove(parent: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> Result<()> {
-    rustix::fs::unlinkat(parent, name, flags)
+    crate::sys::path::unlinkat(parent, name, flags)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{OFlags, SeekFrom, renameat, seek};
+use rustix::fs::{OFlags, SeekFrom, seek};
 
 use super::archive::spool;
 use super::copy::{DIRECTORY, open_at};
@@ -24,6 +24,7 @@ use super::tar::{Limits, pack};
 use super::unpack::{self, Whiteouts};
 use crate::error::{Result, Step};
 use crate::spec;
+use crate::sys::path::renameat;
 
 /// What a new image is to be.
 #[derive(Default)]

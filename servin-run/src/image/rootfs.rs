@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, OFlags, statat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsOpenFlags, fsopen};
 
@@ -16,6 +16,7 @@ use super::unpack::{Whiteouts, is_whiteout};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::{copy_entry, copy_metadata};
 use crate::fs::{read_to_end, resolve};
+use crate::sys::path::statat;
 
 /// What a container's root file system is made of.
 #[derive(Debug, Clone, Default)]
@@ -125,7 +126,7 @@ fn apply(layer: OwnedFd, root: &OwnedFd, whiteouts: Whiteouts) -> Result<()> {
             match there {
                 Some(there) if is_directory(there.st_mode) && is_directory(stat.st_mode) => {
                     let open = |parent: &OwnedFd| {
-                        rustix::fs::openat(parent, name, DIRECTORY, rustix::fs::Mode::empty())
+                        crate::sys::path::openat(parent, name, DIRECTORY, rustix::fs::Mode::empty())
                     };
                     ahead.push((open(&from).step(shown)?, open(&to).step(shown)?));
                     continue;

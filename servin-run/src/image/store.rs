@@ -22,7 +22,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags, flock, fsync, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags, flock, fsync};
 use rustix::io::{self, Errno};
 
 use super::copy::{DIRECTORY, make_directory, open_at};
@@ -35,6 +35,7 @@ use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::read_to_end;
 use crate::spec;
+use crate::sys::path::{openat, renameat, statat, unlinkat};
 
 mod garbage;
 mod index;

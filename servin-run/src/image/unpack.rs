@@ -13,8 +13,8 @@ use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, SeekFrom, Uid, XattrFlags, chownat, fchmod, fchown, fsetxattr, ftruncate,
-    futimens, linkat, lsetxattr, makedev, mkdirat, mknodat, openat, seek, statat, symlinkat, utimensat,
+    AtFlags, Gid, Mode, OFlags, SeekFrom, Uid, XattrFlags, fchmod, fchown, fsetxattr, ftruncate, futimens,
+    lsetxattr, makedev, seek, utimensat,
 };
 use rustix::io::{self, Errno};
 
@@ -23,6 +23,7 @@ use super::tar::{Archive, Entry, Kind, shown};
 use crate::error::{Error, Result};
 use crate::fs::copy::write_all;
 use crate::fs::descriptors::path_of;
+use crate::sys::path::{chownat, linkat, mkdirat, mknodat, openat, statat, symlinkat};
 
 mod merge;
 mod place;
@@ -282,7 +283,7 @@ impl Unpacker<'_> {
         step(self.anew(name, &|| mknodat(&self.current, name, kind, mode, device)), "make the node")?;
         self.attributes_by_name(entry, name)?;
         if entry.mode & 0o7000 != 0 {
-            let changed = rustix::fs::chmodat(&self.current, name, mode, AtFlags::empty());
+            let changed = crate::sys::path::chmodat(&self.current, name, mode, AtFlags::empty());
             step(changed, "give it its mode")?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{
     DumpableBehavior, Signal, chdir, set_dumpable_behavior, set_parent_process_death_signal, setsid, umask,
@@ -32,6 +32,7 @@ use crate::plan::{Plan, Step};
 use crate::spec::{NamespaceKind, State, Status};
 use crate::sys::clone::{CloneFlags, Cloned, clone3, setns, unshare};
 use crate::sys::keyring;
+use crate::sys::path::openat;
 use crate::sys::signal::{self, SignalSet};
 
 /// What the parent opened before the clone, and the child takes over.

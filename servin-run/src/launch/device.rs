@@ -3,10 +3,7 @@
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fchown, fstat, mknodat, openat,
-    readlinkat, statat, symlinkat,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, fchown, fstat};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcgetwinsize, tcsetwinsize};
@@ -16,6 +13,7 @@ use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{path_of, stdin, stdout};
 use crate::fs::resolve::{self, Create};
 use crate::plan::devices::Device;
+use crate::sys::path::{chmodat, chownat, mknodat, openat, readlinkat, statat, symlinkat};
 
 /// The multiplexer of terminals, by its number (Documentation/admin-guide/devices.txt).
 const PTMX: (u32, u32) = (5, 2);
@@ -100,7 +98,7 @@ pub fn link(root: BorrowedFd<'_>, path: &str, target: &str) -> Result<()> {
                 return Ok(());
             }
             // The image's own file: /dev/ptmx may be a device there, and is replaced like in runc and crun.
-            rustix::fs::unlinkat(&directory, name, AtFlags::empty()).step(|| "remove what is there")?;
+            crate::sys::path::unlinkat(&directory, name, AtFlags::empty()).step(|| "remove what is there")?;
             symlinkat(target, &directory, name).step(|| "make the link")
         }
         other => other.step(|| "make the link"),

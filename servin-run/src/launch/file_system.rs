@@ -3,12 +3,13 @@
 use alloc::string::{String, ToString};
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::mount::new_file_system;
 use crate::error::{Error, Result, Step};
 use crate::plan::mounts::Attributes;
 use crate::sys::loop_device;
+use crate::sys::path::openat;
 
 /// Their names, by what they have at some place.
 const KINDS: &[(&str, u64, &[u8])] = &[("squashfs", 0, b"hsqs"), ("erofs", 1024, &[0xe2, 0xe1, 0xf5, 0xe0])];

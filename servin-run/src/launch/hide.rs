@@ -4,7 +4,7 @@
 use alloc::string::String;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, makedev, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, makedev};
 use rustix::io::Errno;
 
 use linux_raw_sys::general::MOUNT_ATTR_RDONLY;
@@ -13,6 +13,7 @@ use super::mount::{attach, change, clone_place, new_file_system, set_attributes}
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::path_of;
 use crate::plan::mounts::Attributes;
+use crate::sys::path::openat;
 
 const READ_ONLY: Attributes = Attributes { set: MOUNT_ATTR_RDONLY as u64, clear: 0 };
 

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Rlimit, setrlimit};
 use rustix::thread::{
@@ -20,6 +20,7 @@ use crate::plan::capabilities::{self as plan, Capabilities};
 use crate::plan::process::{Process, User};
 use crate::plan::schedule::Schedule;
 use crate::seccomp::Filter;
+use crate::sys::path::openat;
 use crate::sys::{schedule, seccomp};
 use rustix::fd::{AsFd, OwnedFd};
 

@@ -4,7 +4,7 @@
 use alloc::format;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::{DumpableBehavior, WaitOptions, set_dumpable_behavior, waitpid};
 
 use super::channel::{Channel, Message};
@@ -12,6 +12,7 @@ use super::mount::{clone_path, clone_place};
 use crate::error::{Error, Result, Step};
 use crate::fs::resolve;
 use crate::sys::clone::{CloneFlags, Cloned, clone3, setns};
+use crate::sys::path::openat;
 
 /// A detached copy of the tree at `subpath` inside `root`, which is a directory, or `/proc/PID/root`.
 pub fn clone_inside(root: &str, subpath: &str, recursive: bool) -> Result<OwnedFd> {

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::String;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, access, fstatfs, openat};
+use rustix::fs::{CWD, Mode, OFlags, fstatfs};
 use rustix::io::Errno;
 
 use super::mount::{PROC_MAGIC, new_file_system};
@@ -18,6 +18,7 @@ use crate::fs::{read_to_end, resolve};
 use crate::plan::Plan;
 use crate::plan::mounts::Attributes;
 use crate::plan::process::Process;
+use crate::sys::path::{access, openat};
 
 /// An error unless this host can give the labels that are asked for.
 pub fn check_host(plan: &Plan) -> Result<()> {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use linux_raw_sys::general::MOUNT_ATTR_IDMAP;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, fstatfs, openat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, fstatfs};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -22,6 +22,7 @@ use crate::fs::copy::copy_tree;
 use crate::fs::resolve::{self, Create};
 use crate::plan::mounts::{Attributes, Mount, Propagation, Source};
 use crate::sys::mount::{MountAttr, mount_setattr};
+use crate::sys::path::openat;
 
 /// `PROC_SUPER_MAGIC` of linux/magic.h.
 pub const PROC_MAGIC: u64 = 0x9fa0;

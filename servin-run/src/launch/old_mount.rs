@@ -11,7 +11,7 @@ use linux_raw_sys::general::{
     MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_RELATIME, MS_STRICTATIME,
 };
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags, fstatvfs, openat};
+use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags, fstatvfs};
 use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, mount_bind, mount_bind_recursive, mount_change, mount_remount,
@@ -24,6 +24,7 @@ use crate::fs::copy::copy_tree;
 use crate::fs::descriptors::path_of;
 use crate::fs::resolve;
 use crate::plan::mounts::{Attributes, Mount, Propagation, Source};
+use crate::sys::path::openat;
 
 /// The attributes that the old call knows too.
 const FLAGS: &[(u32, u32)] = &[

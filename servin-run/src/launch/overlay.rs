@@ -8,13 +8,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{fsconfig_set_flag, fsconfig_set_string};
 
 use super::mount::explain;
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::path_of;
+use crate::sys::path::openat;
 
 /// The longest string that fsconfig(2) takes.
 const LONGEST: usize = 255;

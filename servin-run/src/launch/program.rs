@@ -9,12 +9,13 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Access, access};
+use rustix::fs::Access;
 use rustix::io::Errno;
 
 use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
 use crate::plan::process::Process;
 use crate::sys::exec::{Vector, execve, execveat};
+use crate::sys::path::access;
 
 /// Where to look for a program when the environment has no PATH (Docker's default).
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

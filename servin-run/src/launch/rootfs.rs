@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, mount_move, unmount};
 use rustix::process::{chroot, fchdir, pivot_root};
@@ -15,6 +15,7 @@ use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::path_of;
 use crate::fs::mountinfo;
 use crate::plan::mounts::{Attributes, Propagation};
+use crate::sys::path::{openat, readlinkat};
 
 /// Sets the propagation of the whole tree, before anything is mounted in it.
 pub fn set_tree_propagation(propagation: Propagation) -> Result<()> {

@@ -9,7 +9,7 @@ use linux_raw_sys::general::MOUNT_ATTR_RDONLY;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
     CWD, MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags, fcntl_add_seals, fcntl_get_seals, fstatvfs,
-    memfd_create, openat, readlinkat, sendfile,
+    memfd_create, sendfile,
 };
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
@@ -18,6 +18,7 @@ use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::sys::exec::execveat_original;
 use crate::sys::mount::{MountAttr, mount_setattr};
+use crate::sys::path::{openat, readlinkat};
 use servin_init::sys::start::Arguments;
 
 /// Everything that could change the copy is forbidden, the taking away of seals too.
@@ -115,7 +116,7 @@ mod tests {
         if let Some(view) = read_only_view() {
             let path = std::format!("/proc/self/fd/{}", rustix::fd::AsRawFd::as_raw_fd(&view));
             // Not by opening it: it is being executed, which is refused first.
-            let changed = rustix::fs::chmodat(CWD, &*path, Mode::RWXU, rustix::fs::AtFlags::empty());
+            let changed = crate::sys::path::chmodat(CWD, &*path, Mode::RWXU, rustix::fs::AtFlags::empty());
             assert_eq!(changed, Err(Errno::ROFS));
         }
     }

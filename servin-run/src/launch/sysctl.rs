@@ -4,7 +4,7 @@
 use alloc::format;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
+use rustix::fs::{CWD, Mode, OFlags, fstatfs};
 use rustix::io::Errno;
 
 use super::mount::{PROC_MAGIC, new_file_system};
@@ -13,6 +13,7 @@ use crate::fs::copy::write_all;
 use crate::fs::resolve;
 use crate::plan::mounts::Attributes;
 use crate::plan::sysctl::Sysctl;
+use crate::sys::path::openat;
 
 /// Writes one parameter.
 pub fn write(sysctl: &Sysctl) -> Result<()> {

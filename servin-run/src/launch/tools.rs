@@ -13,7 +13,7 @@ use alloc::format;
 
 use linux_raw_sys::general::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MS_PRIVATE, MS_SLAVE};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Dir, Mode, OFlags, mkdirat, openat, symlinkat};
+use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{chroot, fchdir};
 
@@ -23,6 +23,7 @@ use crate::error::{Error, Result, Step};
 use crate::plan::mounts::{Attributes, Propagation, Source};
 use crate::sys::clone::{CloneFlags, unshare};
 use crate::sys::mount::{MountAttr, mount_setattr};
+use crate::sys::path::{mkdirat, openat, symlinkat};
 
 /// Where the tools' tree is; a directory of mere programs is searched there.
 pub const TOOLS: &str = "/.tools";

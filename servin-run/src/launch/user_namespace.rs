@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Access, CWD, Mode, OFlags, access, openat};
+use rustix::fs::{Access, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, getegid, geteuid, waitpid};
@@ -15,6 +15,7 @@ use crate::fs::copy::write_all;
 use crate::plan::namespaces::{IdMaps, IdRange};
 use crate::spec;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
+use crate::sys::path::{access, openat};
 use crate::sys::signal::SignalSet;
 
 /// Writes the maps of the user namespace that `pid` is in. Who is not privileged maps his own id alone, and more with

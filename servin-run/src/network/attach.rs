@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode as FileMode, OFlags, openat};
+use rustix::fs::{CWD, Mode as FileMode, OFlags};
 use rustix::io::Errno;
 
 use super::definition::Driver;
@@ -25,6 +25,7 @@ use super::{bridge, restore, route};
 use crate::error::{Error, Result, Step};
 use crate::order;
 use crate::sys::clone::{CloneFlags, setns};
+use crate::sys::path::openat;
 
 /// A container to be connected.
 #[derive(Clone, Copy)]
@@ -247,7 +248,7 @@ fn publish(
 /// Takes a container out of all its networks. It is no error that it is in none.
 pub fn detach(places: &Places, id: &str) -> Result<()> {
     let ports = ports::unpublish(places.root, id);
-    if rustix::fs::stat(format!("{}/.networks/{id}.json", places.root)).is_err() {
+    if crate::sys::path::stat(format!("{}/.networks/{id}.json", places.root)).is_err() {
         return ports;
     }
     let state = State::lock(places)?;
@@ -258,7 +259,7 @@ pub fn detach(places: &Places, id: &str) -> Result<()> {
 
 /// Whether anything of networks is kept at all: who has none need not make the directories.
 pub fn has_records(places: &Places) -> bool {
-    rustix::fs::stat(format!("{}/.networks/.lock", places.root)).is_ok()
+    crate::sys::path::stat(format!("{}/.networks/.lock", places.root)).is_ok()
 }
 
 /// Takes everything of containers away that are not alive, and of networks that nobody is in.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::definition::{self, Block, Definition, Occupied};
@@ -16,6 +16,7 @@ use super::subnet::{Address, Subnet};
 use super::{netfilter, nftables, route};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
+use crate::sys::path::openat;
 
 /// The hardware address that goes with an address, as in Docker: who has the address next has the same one, and
 /// nobody's neighbour cache is wrong.

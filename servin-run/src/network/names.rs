@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use rustix::fd::AsFd;
-use rustix::fs::{CWD, Mode, OFlags, ftruncate, openat};
+use rustix::fs::{CWD, Mode, OFlags, ftruncate};
 
 use super::state::{Places, Record};
 use super::wish::{self, ExtraHost, Wish};
@@ -18,6 +18,7 @@ use crate::fs::copy::write_all;
 use crate::fs::read_text;
 use crate::fs::whole::write_whole;
 use crate::spec;
+use crate::sys::path::openat;
 
 /// What every hosts file begins with.
 const LOCALHOST: &str = "127.0.0.1\tlocalhost\n\

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, flock, mkdirat, openat, stat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, flock};
 use rustix::io::{self, Errno};
 
 use super::definition::Definition;
@@ -20,6 +20,7 @@ use crate::fs::whole::write_whole;
 use crate::order;
 use crate::spec;
 use crate::spec::json::object;
+use crate::sys::path::{mkdirat, openat, stat, unlinkat};
 
 /// Where things are, and who is told what is remarkable.
 #[derive(Clone, Copy)]
@@ -211,7 +212,8 @@ impl State {
 
     /// When a network was made: when its file was last written.
     pub fn made_at(&self, name: &str) -> i64 {
-        let found = rustix::fs::statat(&self.networks, format!("{name}.json"), AtFlags::SYMLINK_NOFOLLOW);
+        let found =
+            crate::sys::path::statat(&self.networks, format!("{name}.json"), AtFlags::SYMLINK_NOFOLLOW);
         found.map_or(0, |found| found.st_mtime)
     }
 

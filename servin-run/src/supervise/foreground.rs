@@ -3,7 +3,7 @@
 use linux_raw_sys::general::{SIGCHLD, SIGPIPE, SIGURG, SIGWINCH};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
@@ -16,6 +16,7 @@ use super::terminal::{RawMode, Relay};
 use crate::error::{Result, Step};
 use crate::launch::Running;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
+use crate::sys::path::openat;
 use crate::sys::signal::{self, SignalFd, SignalSet, kill};
 
 /// Signals that are about this process and not about the container.

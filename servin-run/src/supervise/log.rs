@@ -10,12 +10,13 @@ use alloc::vec::Vec;
 use core::mem;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{OFlags, fstat, renameat};
+use rustix::fs::{OFlags, fstat};
 
 use crate::container::people::{self, LogSettings};
 use crate::container::time;
 use crate::fs::copy::write_all;
 use crate::image::copy::{DIRECTORY, open_at};
+use crate::sys::path::renameat;
 
 /// The longest piece of a line in one entry, as Docker has it.
 const LONGEST: usize = 16 * 1024;
@@ -199,7 +200,7 @@ impl Log {
         };
         match self.max_files {
             // One file only: it is begun anew.
-            1 => drop(rustix::fs::unlinkat(folder, self.driver.file(), rustix::fs::AtFlags::empty())),
+            1 => drop(crate::sys::path::unlinkat(folder, self.driver.file(), rustix::fs::AtFlags::empty())),
             count => {
                 for number in (0..count - 1).rev() {
                     let _ = renameat(folder, &*name(number), folder, &*name(number + 1));

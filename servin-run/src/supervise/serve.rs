@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{self, Errno, ioctl_fionbio, pread, pwrite, read};
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -19,6 +19,7 @@ use super::wire::{self, LONGEST, Wire};
 use crate::container::people::HealthResult;
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::encode_failure;
+use crate::sys::path::openat;
 use crate::sys::signal::{SignalFd, kill};
 
 /// A client that is connected.

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use linux_raw_sys::general::SIGCHLD;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, chdir, getpid, set_child_subreaper, setsid};
@@ -41,6 +41,7 @@ use crate::launch;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
 use crate::sys::descriptors::adopt;
 use crate::sys::exec::{Vector, execve};
+use crate::sys::path::openat;
 use crate::sys::signal::{self, SignalFd, SignalSet};
 use crate::{plan, spec};
 

@@ -4,7 +4,9 @@ use alloc::format;
 use alloc::string::String;
 
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use crate::sys::path::openat;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{self, Errno};
 use servin_init::syscall;
 

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, statat};
+use rustix::fs::{AtFlags, FileType};
 use rustix::process::geteuid;
 use rustix::termios::isatty;
 
@@ -17,6 +17,7 @@ use crate::image::decompress::decompressed;
 use crate::image::stream::{Borrowed, Buffered};
 use crate::image::tar::{Archive, Limits, pack};
 use crate::image::unpack::{self, Options, Whiteouts};
+use crate::sys::path::statat;
 
 /// Writes a file, or a directory and what is in it, under its own name; of a directory that has none here, the contents.
 pub fn write(source: &Side) -> Result<()> {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{CWD, OFlags, renameat, unlinkat};
+use rustix::fs::{CWD, OFlags};
 use rustix::termios::isatty;
 
 use super::super::Invocation;
@@ -15,6 +15,7 @@ use crate::image::archive::{self, save};
 use crate::image::copy::open_at;
 use crate::image::pull::{self, Unwatched};
 use crate::image::reference::Reference;
+use crate::sys::path::{renameat, unlinkat};
 
 pub const LOAD: Command = Command {
     name: "servin image load",

@@ -5,12 +5,13 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, major, minor, openat, statat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, major, minor};
 
 use crate::cli::arguments::Given;
 use crate::error::{Error, Result, Step};
 use crate::plan::defaults::Request;
 use crate::spec::{Device, DeviceKind, DeviceRule};
+use crate::sys::path::{openat, statat};
 
 /// What of /dev is not a device of the host, but a place of its terminals and memory.
 const NOT_DEVICES: &[&str] = &["pts", "shm", "mqueue", "fd", "console", "hugepages"];

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::AsFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::cli::arguments::{Command, Group, flag};
 use crate::cli::{Invocation, rootless};
@@ -14,6 +14,7 @@ use crate::container::time;
 use crate::error::{Error, Result};
 use crate::fs::copy::write_all;
 use crate::spec::{self, json};
+use crate::sys::path::openat;
 
 pub const FLAGS: Command = Command {
     name: "servin-run",

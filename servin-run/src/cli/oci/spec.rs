@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::AsFd;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Session;
@@ -18,6 +18,7 @@ use crate::spec::features::{
     Cgroup, Features, IntelRdt, Linux, MemoryPolicy, MountExtensions, Seccomp, Support,
 };
 use crate::spec::{self, Action, Config, IdMapping, Namespace, NamespaceKind, Operator};
+use crate::sys::path::openat;
 
 const SPEC: Command = Command {
     name: "servin-run spec",

@@ -225,7 +225,8 @@ pub fn tools(invocation: &Invocation, given: &Given, word: &str) -> Result<Sourc
 
 /// Whether something is there that is no directory. What is not there is complained of later.
 fn is_file(path: &str) -> bool {
-    rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
+    crate::sys::path::stat(path)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::Directory)
 }
 
 /// The program: an entry point with arguments after it, which are the image's where none were given.

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, OFlags, stat};
+use rustix::fs::{CWD, OFlags};
 
 use super::{Volumes, anonymous_name};
 use crate::container::directory::Lock;
@@ -15,6 +15,7 @@ use crate::image::copy::{DIRECTORY, open_at};
 use crate::order;
 use crate::plan::mounts::{clean, propagation};
 use crate::spec::{self, json::object};
+use crate::sys::path::stat;
 
 /// What is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::fs::{CWD, Mode, mkdirat};
+use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result, Step};
@@ -15,6 +15,7 @@ use crate::image::base64;
 use crate::image::environment::Environment;
 use crate::image::reference::DEFAULT_REGISTRY;
 use crate::spec::json::{self, Object, Value, object};
+use crate::sys::path::mkdirat;
 
 object! {
     /// A file of logins.

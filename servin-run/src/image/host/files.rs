@@ -146,7 +146,7 @@ impl Host {
 /// Status of `path` below `parent`.
 #[inline(never)]
 pub fn status_at(parent: BorrowedFd<'_>, path: &str, flags: AtFlags) -> Option<Stat> {
-    rustix::fs::statat(parent, path, flags).ok()
+    crate::sys::path::statat(parent, path, flags).ok()
 }
 
 /// Size, time of change and inode, by which a file is known to be the one that was copied.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{OFlags, renameat};
+use rustix::fs::OFlags;
 use rustix::io::{self, Errno};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_parent_process_death_signal, waitpid};
@@ -26,6 +26,7 @@ use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::read_to_end;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
+use crate::sys::path::renameat;
 
 /// Layers on their way at a time: enough to keep processors and the line busy.
 const AT_A_TIME: usize = 4;

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::AsFd;
-use rustix::fs::{AtFlags, FlockOperation, OFlags, flock, statat, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use super::super::copy::{open_at, remove_tree};
@@ -14,6 +14,7 @@ use super::super::manifest::{self, Document};
 use super::layers::{LAYERS, chain_ids, names};
 use super::{Held, Store};
 use crate::error::{Result, Step};
+use crate::sys::path::{statat, unlinkat};
 
 /// What was removed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -103,7 +104,8 @@ impl Store {
                 collected.bytes += self.layer(&digest).map_or(0, |layer| layer.archive_size);
                 // Under another name first, so that half a layer is never taken for one.
                 let gone = format!(".{id}");
-                rustix::fs::renameat(&directory, name.as_str(), &directory, gone.as_str()).step(step)?;
+                crate::sys::path::renameat(&directory, name.as_str(), &directory, gone.as_str())
+                    .step(step)?;
                 remove_tree(directory.as_fd(), &gone).step(step)?;
                 let _ = unlinkat(&directory, format!("{id}.json").as_str(), AtFlags::empty());
             } else {

@@ -7,7 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FlockOperation, flock, fstat, renameat, statat};
+use rustix::fs::{AtFlags, FlockOperation, flock, fstat};
 use rustix::io::{self, Errno};
 
 use super::super::copy::{DIRECTORY, make_directory, open_at, remove_tree};
@@ -18,6 +18,7 @@ use crate::error::{Error, Result, Step};
 use crate::fs::read_to_end;
 use crate::spec;
 use crate::spec::json::object;
+use crate::sys::path::{renameat, statat};
 
 object! {
     /// What is known of an unpacked layer.

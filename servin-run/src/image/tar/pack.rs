@@ -4,10 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, major, minor, openat, readlinkat,
-    statat,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, major, minor};
 use rustix::io::{self, Errno};
 
 use super::super::unpack::{Whiteouts, is_whiteout, look};
@@ -15,6 +12,7 @@ use super::{Entry, Kind, Time, padding, shown, write};
 use crate::error::{Error, Result};
 use crate::fs::copy::write_all;
 use crate::order;
+use crate::sys::path::{openat, readlinkat, statat};
 
 /// An archive of a tree in the making.
 struct Packer<'a> {

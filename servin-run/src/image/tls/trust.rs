@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
+use rustix::fs::{CWD, Dir, Mode, OFlags};
 use rustix::time::{ClockId, clock_gettime};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::fs::read_text;
 use crate::image::base64;
 use crate::image::environment::Environment;
+use crate::sys::path::openat;
 
 /// Where distributions keep the authorities: Debian and Alpine, Fedora, SUSE, RHEL, Arch and the BSDs.
 const BUNDLES: &[&str] = &[

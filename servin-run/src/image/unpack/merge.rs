@@ -2,7 +2,7 @@
 //! it only passes through, and files of layers below that it has hard links to.
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, linkat, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fstat};
 use rustix::io::{self, Errno};
 
 use super::place::{look, look_for};
@@ -10,6 +10,7 @@ use super::whiteout::is_whiteout;
 use super::{Unpacked, Whiteouts, shown};
 use crate::error::{Error, Result};
 use crate::fs::copy::{copy_entry, copy_metadata, put_times_back};
+use crate::sys::path::{linkat, openat, statat, unlinkat};
 
 /// Completes the layer `root` with what the layers below it say; the highest of them comes first.
 pub fn complete(root: &OwnedFd, unpacked: &Unpacked, below: &[OwnedFd], whiteouts: Whiteouts) -> Result<()> {

@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, FileType, Mode, ResolveFlags, Stat, Timespec, Timestamps, fstat, futimens, mkdirat, openat,
-    openat2, statat, unlinkat,
+    AtFlags, FileType, Mode, ResolveFlags, Stat, Timespec, Timestamps, fstat, futimens, openat2,
 };
 use rustix::io::{self, Errno};
 
@@ -15,6 +14,7 @@ use super::super::tar::Time;
 use super::whiteout::{Whiteouts, is_whiteout};
 use super::{shown, split};
 use crate::error::{Error, Result};
+use crate::sys::path::{mkdirat, openat, statat, unlinkat};
 
 /// Where we are in the tree.
 pub struct Current<'a> {

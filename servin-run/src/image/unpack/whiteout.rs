@@ -5,13 +5,12 @@
 //! [overlayfs]: https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, Stat, XattrFlags, fgetxattr, fsetxattr, mknodat, openat, statat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, XattrFlags, fgetxattr, fsetxattr};
 use rustix::io::{self, Errno};
 
 use super::place::Current;
 use crate::error::{Error, Result};
+use crate::sys::path::{mknodat, openat, statat};
 
 const PREFIX: &[u8] = b".wh.";
 /// What aufs kept for itself.

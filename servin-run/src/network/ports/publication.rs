@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{self, Errno};
 
 use super::reservation::{Reservation, Reservations, of};
@@ -18,6 +18,7 @@ use crate::network::proxy::{Forward, split};
 use crate::network::subnet::Address;
 use crate::network::{conntrack, link, netfilter};
 use crate::spec::json::object;
+use crate::sys::path::openat;
 
 /// A container whose ports are published.
 pub struct Target<'a> {

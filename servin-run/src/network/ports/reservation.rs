@@ -8,7 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::num::NonZeroU32;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, flock, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags, flock};
 use rustix::io::{self, Errno};
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr};
 use rustix::net::{
@@ -23,6 +23,7 @@ use crate::fs::whole::write_whole;
 use crate::network::subnet::Address;
 use crate::spec::json::object;
 use crate::spec::{parse, to_json};
+use crate::sys::path::{mkdirat, openat, unlinkat};
 
 /// How often another free port is tried where the first one is free for one family alone.
 const TRIES: u32 = 64;

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, OFlags, fstat, inotify, statat};
+use rustix::fs::{AtFlags, Dir, OFlags, fstat, inotify};
 use rustix::io::{self, Errno, pread};
 
 use super::{Driver, STREAMS, json};
@@ -15,6 +15,7 @@ use crate::error::{Result, Step};
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::order;
 use crate::sys::clock;
+use crate::sys::path::statat;
 
 const BLOCK: usize = 64 * 1024;
 /// How many milliseconds long the files are looked for again while they are renamed.
