@@ -32,5 +32,6 @@ pub mod tar;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod unpack;
+mod worker;
 
 pub use host::host_root;

@@ -8,6 +8,8 @@ mod forward;
 mod name_server;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 
 use certificates::Authority;
@@ -94,6 +96,102 @@ fn what_skopeo_pushed_is_pulled_and_what_we_push_is_the_same() {
             forget_home();
             let by_digest = other.name(&format!("image@{digest}"));
             assert_eq!(servin(&["pull", "--quiet", &by_digest]).succeeds().out, format!("{by_digest}\n"));
+        });
+    });
+}
+
+/// The digest that a file's bytes have.
+fn digest(content: &str) -> String {
+    let file = path("digest");
+    fs::write(&file, content).expect("write");
+    format!("sha256:{}", &tool("sha256sum", &[&file])[..64])
+}
+
+/// Puts a manifest or an index into a registry, which skopeo does not make; what points to it.
+fn put(port: u16, place: &str, document: &serde_json::Value) -> serde_json::Value {
+    let (text, kind) = (document.to_string(), document["mediaType"].as_str().expect("a kind"));
+    let digest = digest(&text);
+    let (repository, tag) = place.split_once(':').unwrap_or((place, &digest));
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+    let head = format!(
+        "PUT /v2/{repository}/manifests/{tag} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    stream.write_all(head.as_bytes()).expect("send");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("read");
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    serde_json::json!({"mediaType": kind, "digest": digest, "size": text.len()})
+}
+
+#[test]
+fn an_index_is_pushed_as_a_whole_where_all_of_it_is_here() {
+    alone(|| {
+        on_loopback(|| {
+            let (registry, other) = (Registry::plain(5000), Registry::plain(5001));
+            registry.fill(&image(), "many:own");
+            registry.fill(&archive("far", &[&[("far", &noise(1 << 20))]]), "many:far");
+            let raw = |tag: &str| -> serde_json::Value {
+                let name = format!("docker://{}", registry.name(&format!("many:{tag}")));
+                tool("skopeo", &["inspect", "--raw", "--tls-verify=false", &name]).parse().expect("JSON")
+            };
+            // What builders add about how an image was made is no image.
+            let mut note = raw("far");
+            note["layers"] = note["layers"].as_array().expect("layers")[..1].into();
+            note["layers"][0]["mediaType"] = "application/vnd.in-toto+json".into();
+            note["mediaType"] = "application/vnd.oci.image.manifest.v1+json".into();
+            note["config"]["mediaType"] = "application/vnd.oci.image.config.v1+json".into();
+            let machine = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
+            let mut manifests = Vec::new();
+            for (document, architecture, os) in
+                [(raw("own"), machine, "linux"), (raw("far"), "s390x", "linux"), (note, "unknown", "unknown")]
+            {
+                let mut entry = put(5000, "many", &document);
+                entry["platform"] = serde_json::json!({"architecture": architecture, "os": os});
+                manifests.push(entry);
+            }
+            let index = serde_json::json!({
+                "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests,
+            });
+            put(5000, "many:all", &index);
+            let (name, copy) = (registry.name("many:all"), other.name("copy"));
+            let pushed = || servin(&["push", "-q", &name, &copy]).succeeds().out.trim().to_string();
+            servin(&["pull", &name]).succeeds();
+            assert_eq!(pushed(), index["manifests"][0]["digest"], "the one that is here");
+            servin(&["pull", "--all-platforms", &name]).succeeds();
+            // All of it stays as long as the name does.
+            servin(&["image", "prune"]).succeeds();
+            assert_eq!(pushed(), digest(&index.to_string()));
+            let from = format!("docker://{copy}");
+            let target = format!("dir:{}", path("whole"));
+            let flags = ["copy", "-q", "--all", "--insecure-policy", "--src-tls-verify=false"];
+            tool("skopeo", &[&flags[..], &[&from, &target]].concat());
+            servin(&["rmi", &name]).succeeds();
+            let blobs = fs::read_dir(format!("{}/blobs/sha256", std::env::var("SERVIN_HOME").expect("set")));
+            assert_eq!(blobs.expect("list").count(), 0);
+        });
+    });
+}
+
+#[test]
+fn what_does_not_get_through_as_a_whole_is_pushed_in_pieces_and_what_is_cut_off_goes_on() {
+    alone(|| {
+        on_loopback(|| {
+            let registry = Registry::plain(5000);
+            registry.fill(&image(), "image");
+            let name = registry.name("image");
+            servin(&["pull", &name]).succeeds();
+            let digest = inspected(&name)["Digest"].clone();
+            let narrow = Cutter::narrow(5001, 5000, 1 << 20);
+            servin(&["push", "-q", &name, "localhost:5001/narrow"]).succeeds();
+            drop(narrow);
+            assert_eq!(inspected(&registry.name("narrow"))["Digest"], digest);
+            // Connections that end in the middle of what is sent.
+            let fresh = Registry::plain(5002);
+            let cutter = Cutter::upwards(5003, 5002, 1_000_000, 5);
+            servin(&["push", "-q", &name, "localhost:5003/cut"]).succeeds();
+            drop(cutter);
+            assert_eq!(inspected(&fresh.name("cut"))["Digest"], digest);
         });
     });
 }

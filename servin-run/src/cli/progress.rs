@@ -127,6 +127,7 @@ impl Progress for Lines {
             known: *known,
         };
         self.layers = layers.iter().zip(present).map(layer).collect();
+        self.drawn = 0;
         if self.terminal && !self.quiet {
             self.draw();
         }

@@ -26,6 +26,7 @@ pub const PULL: Command = Command {
             &[
                 PLATFORM,
                 flag("all-tags", Some('a'), None, "every tag of the repository"),
+                flag("all-platforms", None, None, "all that an index has, to be pushed as a whole"),
                 flag("quiet", Some('q'), None, "print the names alone"),
                 AUTHFILE,
             ],
@@ -83,7 +84,12 @@ pub fn fetch(
 ) -> Result<String> {
     let mut registry = open(invocation, given, name, false)?;
     let mut progress = Lines::new("pulled", quiet);
-    let mut options = Options { platform: platform(given)?, limits: limits(given)?, progress: &mut progress };
+    let mut options = Options {
+        platform: platform(given)?,
+        limits: limits(given)?,
+        all_platforms: given.switch("all-platforms", false),
+        progress: &mut progress,
+    };
     pull::pull(store, &mut registry, name.manifest_name(), Some(name), &mut options)
         .map_err(|error| error.within(format_args!("pull {}", name.familiar())))
 }

@@ -16,7 +16,7 @@ use crate::image::reference::Reference;
 pub const PUSH: Command = Command {
     name: "servin image push",
     usage: "[FLAGS] IMAGE [NAME]",
-    about: "Push an image to a registry.",
+    about: "Push an image to a registry; of an index all, if all is here.",
     groups: &[Group(
         "Flags",
         &[
@@ -61,11 +61,11 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         let others = others.map(Reference::repository).filter(|other| *other != name.repository());
         registry.mount_from(others.map(String::from).collect());
         let mut progress = Lines::new("pushed", quiet);
-        push(&store, &image, &mut registry, name.manifest_name(), &mut progress)
+        let digest = push(&store, &image, &mut registry, name.manifest_name(), &mut progress)
             .map_err(|error| error.within(format_args!("push {}", name.familiar())))?;
         match quiet {
-            true => output::result(&image.digest)?,
-            false => output::result(format_args!("{name} {}", image.digest))?,
+            true => output::result(&digest)?,
+            false => output::result(format_args!("{name} {digest}"))?,
         }
     }
     Ok(0)

@@ -15,7 +15,7 @@ use super::decompress::{Compression, compression};
 use super::digest::digits;
 use super::documents::{Descriptor, History, ImageConfig, Manifest, Platform, RootFs, RunConfig};
 use super::manifest::{OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
-use super::pull::{Expected, Received, receive};
+use super::pull::{Expected, Received, keep_blob, receive};
 use super::reference::Reference;
 use super::source::Read;
 use super::store::{Building, Image, LAYERS, Layer, Store, TREE, chain_ids};
@@ -24,7 +24,6 @@ use super::tar::{Limits, pack};
 use super::unpack::{self, Whiteouts};
 use crate::error::{Result, Step};
 use crate::spec;
-use crate::sys::path::renameat;
 
 /// What a new image is to be.
 #[derive(Default)]
@@ -97,9 +96,7 @@ fn place(store: &Store, building: &Building, received: Received, new: &New) -> R
         store.finish_layer(building, own, &layer)?;
     }
     let media_type = [OCI_LAYER, compression_of(&building.directory)?].concat();
-    let path = format!("blobs/sha256/{}", digits(&received.digest));
-    renameat(&building.directory, "blob", store.as_fd(), path.as_str())
-        .step(|| "rename a blob to its digest")?;
+    keep_blob(store, building, &received.digest)?;
     let mut layers = new.base.map_or_else(Vec::new, |base| base.manifest.layers.clone());
     layers.push(Descriptor {
         media_type,

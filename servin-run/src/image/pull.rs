@@ -7,13 +7,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::digest;
-use super::documents::{Descriptor, ImageConfig, Manifest};
+use super::documents::{Descriptor, ImageConfig, Index, Manifest};
 use super::manifest::{self, Document, LARGEST_DOCUMENT};
-use super::reference::Reference;
+use super::reference::{Reference, check_digest};
 use super::source::Source;
-use super::store::{self, Store, chain_ids};
+use super::store::{self, Building, Store, chain_ids};
 use super::tar::Limits;
 use crate::error::{Error, Result, Step};
+use crate::spec;
+use crate::sys::path::renameat;
 
 mod layer;
 mod workers;
@@ -27,6 +29,8 @@ pub struct Options<'a> {
     pub platform: Platform,
     /// What one layer may be.
     pub limits: Limits,
+    /// Also what an index has for other platforms, as it comes: to be pushed as a whole.
+    pub all_platforms: bool,
     /// Who is told what happens.
     pub progress: &'a mut dyn Progress,
 }
@@ -60,12 +64,14 @@ pub struct Found {
     pub manifest: Manifest,
     /// The digest of what had the name: the index's, where there is one.
     pub source_digest: String,
+    /// That index.
+    pub index: Option<(Vec<u8>, Index)>,
 }
 
 /// Finds the image `what` of `source` for a platform.
 pub fn find(source: &mut dyn Source, what: &str, platform: &Platform) -> Result<Found> {
     let mut wanted = what.to_string();
-    let mut source_digest = String::new();
+    let (mut source_digest, mut outermost) = (String::new(), None);
     // An index may hold indexes; nobody nests them deeper.
     for _ in 0..4 {
         let (content, media_type) = source.manifest(&wanted)?;
@@ -82,6 +88,7 @@ pub fn find(source: &mut dyn Source, what: &str, platform: &Platform) -> Result<
         match manifest::read(&content, &media_type, &format!("the manifest {name}"))? {
             Document::Index(index) => {
                 wanted = manifest::choose(&index, platform, &name)?.digest.clone();
+                outermost.get_or_insert((content, index));
             }
             Document::Manifest(manifest) => {
                 let media_type = match &manifest.media_type {
@@ -91,7 +98,8 @@ pub fn find(source: &mut dyn Source, what: &str, platform: &Platform) -> Result<
                 };
                 let size = content.len() as u64;
                 let descriptor = Descriptor { media_type, digest: found, size, ..Descriptor::default() };
-                return Ok(Found { content, descriptor, manifest: *manifest, source_digest });
+                let index = outermost;
+                return Ok(Found { content, descriptor, manifest: *manifest, source_digest, index });
             }
         }
     }
@@ -110,11 +118,56 @@ pub fn pull(
     let _held = store.share()?;
     store.sweep()?;
     fetch(store, source, &found, options)?;
+    if let Some((content, index)) = &found.index {
+        if options.all_platforms {
+            index.manifests.iter().try_for_each(|entry| fetch_part(store, source, entry, options))?;
+        }
+        store.add_document(content, "")?;
+    }
     store.add_document(&found.content, &found.descriptor.media_type)?;
     // All of it survives a power failure, or none of it is in the index.
     rustix::fs::syncfs(store.as_fd()).step(|| format!("write {} to the disk", store.home()))?;
     store.add(&found.descriptor, name, &found.source_digest)?;
     Ok(found.descriptor.digest)
+}
+
+/// Brings what an index names into the store, as it is: it may be for another platform, or no image at all.
+fn fetch_part(
+    store: &Store,
+    source: &mut dyn Source,
+    entry: &Descriptor,
+    options: &mut Options,
+) -> Result<()> {
+    let name = format!("the manifest {}", entry.digest);
+    let (content, _) = source.manifest(&entry.digest)?;
+    if digest::of(&content) != entry.digest {
+        return Err(Error::new(format_args!("{name} is damaged")));
+    }
+    let text = core::str::from_utf8(&content).map_err(|_| Error::new(format_args!("{name}: not UTF-8")))?;
+    let Manifest { config, layers, .. } = spec::parse(text, &name)?;
+    let blobs: Vec<Descriptor> = layers.into_iter().chain([config]).collect();
+    let present: Vec<bool> = blobs.iter().map(|blob| store.has_blob(&blob.digest)).collect();
+    options.progress.begin(&blobs, &present);
+    for (index, blob) in blobs.iter().enumerate().filter(|(index, _)| !present[*index]) {
+        check_digest(&blob.digest).map_err(|why| Error::new(format_args!("{name}: {why}")))?;
+        let building = store.begin_layer(&blob.digest)?;
+        let expected = Expected { blob: Some((&blob.digest, blob.size)), diff_id: None };
+        let received = source
+            .blob(&blob.digest, 0)
+            .and_then(|reader| receive(reader, &building.directory, &expected, true, None))
+            .and_then(|_| keep_blob(store, &building, &blob.digest));
+        store.end_layer(building);
+        received.map_err(|error| error.within(format_args!("blob {}", blob.digest)))?;
+        options.progress.done(index);
+    }
+    store.add_document(&content, "").map(drop)
+}
+
+/// Gives a blob that was received the name of its digest.
+pub fn keep_blob(store: &Store, building: &Building, digest: &str) -> Result<()> {
+    let path = format!("blobs/sha256/{}", digest::digits(digest));
+    renameat(&building.directory, layer::BLOB, store.as_fd(), path.as_str())
+        .step(|| "rename a blob to its digest")
 }
 
 /// Brings configuration and layers into the store.

@@ -26,13 +26,19 @@ pub trait Source {
     fn again(&self) -> Result<Box<dyn Source>>;
 }
 
+/// Opens something from a byte on.
+pub type Open<'a, 'b> = &'a mut dyn FnMut(u64) -> Result<Box<dyn Read + 'b>>;
+
 /// Where an image is written to.
 pub trait Sink {
     /// Whether the blob is there already.
     fn has_blob(&mut self, digest: &str) -> Result<bool>;
 
-    /// Writes the blob `digest` of `size` bytes.
-    fn put_blob(&mut self, digest: &str, size: u64, content: &mut dyn Read) -> Result<()>;
+    /// Writes the blob `digest` of `size` bytes, which `open` reads from some byte on.
+    fn put_blob(&mut self, digest: &str, size: u64, open: Open) -> Result<()>;
+
+    /// The same sink for another process, with connections of its own. Called in that process.
+    fn again(&self) -> Result<Box<dyn Sink>>;
 
     /// Writes the manifest or index under the name `what` (a tag or a digest). All that it names is there already.
     fn put_manifest(&mut self, what: &str, content: &[u8], media_type: &str) -> Result<()>;

@@ -37,11 +37,55 @@ impl Cutter {
         })
     }
 
+    /// Cuts off what goes to the server.
+    pub fn upwards(port: u16, to: u16, after: usize, times: usize) -> Cutter {
+        let open = move |_: &mut TcpStream| TcpStream::connect(("127.0.0.1", to)).expect("connect");
+        Cutter::serve(port, open, move |number, client, server| {
+            let limit = if number < times { after } else { usize::MAX };
+            pass(client, server, limit, usize::MAX)
+        })
+    }
+
+    /// Answers requests whose bodies are longer than `most` itself, and passes all others on, one a connection.
+    pub fn narrow(port: u16, to: u16, most: usize) -> Cutter {
+        let open = move |client: &mut TcpStream| {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|length| length == 1) {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8(head).expect("a head");
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok());
+            let mut server = TcpStream::connect(("127.0.0.1", to)).expect("connect");
+            if length.unwrap_or(0) > most {
+                let _ = client.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
+                // What is on its way is taken, so that the answer is not lost with the connection.
+                let _ = client.shutdown(Shutdown::Write);
+                let _ = std::io::copy(&mut client.take(length.unwrap_or(0) as u64), &mut std::io::sink());
+            } else {
+                let head = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+                server.write_all(head.as_bytes()).expect("pass a head on");
+            }
+            server
+        };
+        Cutter::serve(port, open, |_, client, server| pass(client, server, usize::MAX, usize::MAX))
+    }
+
     fn with(
         port: u16,
         times: usize,
         after: usize,
         open: impl Fn(&mut TcpStream) -> TcpStream + Send + 'static,
+    ) -> Cutter {
+        Cutter::serve(port, open, move |number, client, server| {
+            pass(client, server, usize::MAX, if number < times { after } else { usize::MAX })
+        })
+    }
+
+    fn serve(
+        port: u16,
+        open: impl Fn(&mut TcpStream) -> TcpStream + Send + 'static,
+        pass: impl Fn(usize, TcpStream, TcpStream) -> [JoinHandle<()>; 2] + Send + 'static,
     ) -> Cutter {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("listen");
         let stopped = Arc::new(AtomicBool::new(false));
@@ -53,8 +97,7 @@ impl Cutter {
                     break;
                 }
                 let server = open(&mut client);
-                let limit = if number < times { after } else { usize::MAX };
-                threads.extend(pass(client, server, limit));
+                threads.extend(pass(number, client, server));
             }
             threads.into_iter().for_each(|thread| thread.join().expect("passed on"));
         });
@@ -70,22 +113,26 @@ impl Drop for Cutter {
     }
 }
 
-/// Both directions of a connection.
-fn pass(mut client: TcpStream, mut server: TcpStream, limit: usize) -> [JoinHandle<()>; 2] {
-    let (mut up_from, mut up_to) = (client.try_clone().expect("copy"), server.try_clone().expect("copy"));
-    let up = thread::spawn(move || {
-        let _ = std::io::copy(&mut up_from, &mut up_to);
-        let _ = up_to.shutdown(Shutdown::Write);
-    });
-    let down = thread::spawn(move || {
-        let (mut passed, mut buffer) = (0, [0; 16384]);
-        while let Ok(length @ 1..) = server.read(&mut buffer) {
-            passed += length;
-            if client.write_all(&buffer[..length]).is_err() || passed > limit {
-                break;
+/// Both directions of a connection, each cut off after so many bytes.
+fn pass(client: TcpStream, server: TcpStream, most_up: usize, most_down: usize) -> [JoinHandle<()>; 2] {
+    let copy = |stream: &TcpStream| stream.try_clone().expect("copy");
+    let up = (copy(&client), copy(&server), most_up);
+    [up, (server, client, most_down)].map(|(mut from, mut to, limit)| {
+        thread::spawn(move || {
+            let (mut passed, mut buffer) = (0, [0; 16384]);
+            let mut cut = true;
+            while let Ok(length) = from.read(&mut buffer) {
+                passed += length;
+                // Who has nothing more to say may still be told something.
+                cut = length > 0;
+                if !cut || to.write_all(&buffer[..length]).is_err() || passed > limit {
+                    break;
+                }
             }
-        }
-        let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
-    });
-    [up, down]
+            match cut {
+                true => drop((to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both))),
+                false => drop(to.shutdown(Shutdown::Write)),
+            }
+        })
+    })
 }

@@ -55,8 +55,12 @@ pub fn load(invocation: &Invocation, given: &Given) -> Result<i32> {
         return Err(Error::new(format_args!("{path}: there is no image in it")));
     }
     for image in offered {
-        let mut options =
-            pull::Options { platform: platform(given)?, limits: limits(given)?, progress: &mut Unwatched };
+        let mut options = pull::Options {
+            platform: platform(given)?,
+            limits: limits(given)?,
+            all_platforms: false,
+            progress: &mut Unwatched,
+        };
         let first = image.references.first();
         let digest = pull::pull(&store, &mut *source, &image.what, first, &mut options)?;
         let loaded = store.get(&digest)?;

@@ -1,17 +1,12 @@
-//! Several layers at a time, each received by a child process that tells this one by a pipe how far it is, and in
-//! the end what came of it.
+//! Several layers at a time, each received by a process of its own.
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
-use rustix::io::{self, Errno};
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_parent_process_death_signal, waitpid};
 
 use super::super::copy::{DIRECTORY, open_at};
 use super::super::digest::digits;
@@ -20,18 +15,12 @@ use super::super::source::{Read, Source};
 use super::super::store::{Building, LAYERS, Layer, Store, TREE};
 use super::super::stream::File;
 use super::super::unpack::{self, Unpacked, Whiteouts};
-use super::Options;
-use super::layer::{BLOB, Expected, receive};
+use super::super::worker::{self, AT_A_TIME, Reported, Worker};
+use super::layer::{Expected, receive};
+use super::{Options, keep_blob};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::read_to_end;
-use crate::sys::clone::{CloneFlags, Cloned, clone3};
-use crate::sys::path::renameat;
-
-/// Layers on their way at a time: enough to keep processors and the line busy.
-const AT_A_TIME: usize = 4;
-/// How often a child says how far it is.
-const REPORT_EVERY: u64 = 256 << 10;
 
 /// What the coming of one layer needs.
 struct Job<'a> {
@@ -44,13 +33,6 @@ struct Job<'a> {
     limits: super::super::tar::Limits,
 }
 
-/// A child at work.
-struct Worker {
-    pid: Pid,
-    pipe: OwnedFd,
-    said: String,
-}
-
 /// Where a layer is.
 enum State {
     Waiting,
@@ -60,16 +42,11 @@ enum State {
     Done,
 }
 
-/// Children still running when this ends are killed: an error has made them useless.
-struct Layers(Vec<State>);
-
-impl Drop for Layers {
-    fn drop(&mut self) {
-        for state in &self.0 {
-            if let State::Running(worker, _) = state {
-                let _ = kill_process(worker.pid, Signal::KILL);
-                let _ = io::retry_on_intr(|| waitpid(Some(worker.pid), WaitOptions::empty()));
-            }
+impl State {
+    fn worker(&self) -> Option<&Worker> {
+        match self {
+            State::Running(worker, _) => Some(worker),
+            _ => None,
         }
     }
 }
@@ -83,19 +60,11 @@ pub fn fetch_layers(
     chain: &[String],
     options: &mut Options,
 ) -> Result<()> {
-    let mut states = Layers(layers.iter().map(|_| State::Waiting).collect());
+    let mut states: Vec<State> = layers.iter().map(|_| State::Waiting).collect();
     let fetched = run(store, source, layers, diff_ids, chain, options, &mut states);
     if fetched.is_err() {
-        for state in core::mem::take(&mut states.0) {
-            let building = match state {
-                State::Running(worker, building) => {
-                    drop(Layers(Vec::from([State::Running(worker, building)])));
-                    continue;
-                }
-                State::Received(building) => building,
-                State::Waiting | State::Done => None,
-            };
-            if let Some(building) = building {
+        for state in states {
+            if let State::Received(Some(building)) = state {
                 store.end_layer(building);
             }
         }
@@ -112,25 +81,25 @@ fn run(
     diff_ids: &[String],
     chain: &[String],
     options: &mut Options,
-    states: &mut Layers,
+    states: &mut [State],
 ) -> Result<()> {
     let (mut next, mut settled) = (0, 0);
     while settled < layers.len() {
-        let running = states.0.iter().filter(|state| matches!(state, State::Running(..))).count();
+        let running = states.iter().filter_map(State::worker).count();
         if next < layers.len() && running < AT_A_TIME {
-            states.0[next] = start(store, source, &layers[next], &diff_ids[next], &chain[next], options)?;
+            states[next] = start(store, source, &layers[next], &diff_ids[next], &chain[next], options)?;
             next += 1;
         } else if running > 0 {
             wait(states, layers, options)?;
         }
         // In their order, since a layer may need what is below it.
-        while let Some(State::Received(building)) = states.0.get_mut(settled) {
+        while let Some(State::Received(building)) = states.get_mut(settled) {
             if let Some(building) = building.take() {
                 let placed = place(store, &building, layers, diff_ids, chain, settled);
                 store.end_layer(building);
                 placed.map_err(|error| within(error, &layers[settled]))?;
             }
-            states.0[settled] = State::Done;
+            states[settled] = State::Done;
             options.progress.done(settled);
             settled += 1;
         }
@@ -174,42 +143,8 @@ fn start(
         },
         limits: options.limits,
     };
-    let (pipe, to_parent) = pipe_with(PipeFlags::CLOEXEC).step(|| "make a pipe")?;
-    match clone3(CloneFlags::empty(), None).step(|| "start a process for a layer")? {
-        Cloned::Parent(pid) => Ok(State::Running(Worker { pid, pipe, said: String::new() }, building)),
-        Cloned::Child { .. } => {
-            // If this fails the worst is a layer that nobody waits for.
-            let _ = set_parent_process_death_signal(Some(Signal::KILL));
-            let done = work(&job, source, &building, to_parent.as_fd());
-            if let Err(error) = &done {
-                let (step, errno, hint) = error.parts();
-                let errno = errno.map_or(0, Errno::raw_os_error);
-                let _ = write_all(to_parent.as_fd(), format!("e{errno}\t{step}\t{hint}\n").as_bytes());
-            }
-            servin_init::sys::process::exit(done.is_err().into())
-        }
-    }
-}
-
-/// What comes from the source, and the parent is told how much.
-struct Reported<'a> {
-    reader: Box<dyn Read + 'a>,
-    pipe: BorrowedFd<'a>,
-    seen: u64,
-    said: u64,
-}
-
-impl Read for Reported<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let length = self.reader.read(buffer)?;
-        self.seen += length as u64;
-        if self.seen - self.said >= REPORT_EVERY {
-            self.said = self.seen;
-            // Without a parent there is nobody to tell.
-            let _ = write_all(self.pipe, format!("p{}\n", self.seen).as_bytes());
-        }
-        Ok(length)
-    }
+    let worker = Worker::start(&mut |pipe| work(&job, source, &building, pipe))?;
+    Ok(State::Running(worker, building))
 }
 
 /// The child's part: the blob and the tree, complete in the directory of the layer in the making.
@@ -221,81 +156,34 @@ fn work(job: &Job, source: &mut dyn Source, building: &Building, pipe: BorrowedF
         own = source.again()?;
         own.blob(&job.layer.digest, 0)?
     };
-    let reader = Box::new(Reported { reader, pipe, seen: 0, said: 0 });
+    let reader = Box::new(Reported::new(reader, pipe, 0));
     let expected = Expected { blob: Some((&job.layer.digest, job.layer.size)), diff_id: Some(job.diff_id) };
     let unpack = (!job.has_layer).then_some((&job.options, job.limits));
     let received = receive(reader, &building.directory, &expected, !job.has_blob, unpack)?;
     if !job.has_blob {
-        let path = format!("blobs/sha256/{}", digits(&job.layer.digest));
-        renameat(&building.directory, BLOB, job.store.as_fd(), path.as_str())
-            .step(|| "rename a blob to its digest")?;
+        keep_blob(job.store, building, &job.layer.digest)?;
     }
     let notes = Notes { archive_size: received.archive_size, unpacked: received.unpacked };
     notes.write(&building.directory)
 }
 
 /// Waits until some child says something or ends.
-fn wait(states: &mut Layers, layers: &[Descriptor], options: &mut Options) -> Result<()> {
-    let running: Vec<usize> = (0..states.0.len())
-        .filter(|index| matches!(states.0.get(*index), Some(State::Running(..))))
-        .collect();
-    let mut polled: Vec<PollFd> = running
-        .iter()
-        .filter_map(|index| match &states.0[*index] {
-            State::Running(worker, _) => Some(PollFd::from_borrowed_fd(worker.pipe.as_fd(), PollFlags::IN)),
-            _ => None,
-        })
-        .collect();
-    io::retry_on_intr(|| poll(&mut polled, None)).step(|| "wait for the layers")?;
-    let ready: Vec<usize> = running
-        .into_iter()
-        .zip(&polled)
-        .filter(|(_, polled)| !polled.revents().is_empty())
-        .map(|(index, _)| index)
-        .collect();
-    for index in ready {
-        let State::Running(worker, _) = &mut states.0[index] else { continue };
-        let mut buffer = [0; 4096];
-        match io::retry_on_intr(|| io::read(&worker.pipe, &mut buffer))
-            .step(|| "read from a layer's process")?
-        {
-            0 => {
-                let ended = io::retry_on_intr(|| waitpid(Some(worker.pid), WaitOptions::empty()))
-                    .step(|| "wait for a layer's process")?;
-                let said = core::mem::take(&mut worker.said);
-                let state = core::mem::replace(&mut states.0[index], State::Waiting);
-                if let State::Running(_, building) = state {
-                    states.0[index] = State::Received(Some(building));
-                }
-                if ended.and_then(|(_, status)| status.exit_status()) != Some(0) {
-                    return Err(within(failure(&said), &layers[index]));
-                }
-            }
-            length => {
-                worker.said.push_str(&String::from_utf8_lossy(&buffer[..length]));
-                while let Some(end) = worker.said.find('\n').filter(|_| worker.said.starts_with('p')) {
-                    let line: String = worker.said.drain(..=end).collect();
-                    if let Ok(bytes) = line[1..end].parse() {
-                        options.progress.advance(index, bytes);
-                    }
-                }
-            }
+fn wait(states: &mut [State], layers: &[Descriptor], options: &mut Options) -> Result<()> {
+    let running: Vec<&Worker> = states.iter().filter_map(State::worker).collect();
+    let mut ready = worker::wait(&running)?.into_iter();
+    for (index, state) in states.iter_mut().enumerate() {
+        let State::Running(worker, _) = state else { continue };
+        if ready.next() != Some(true) {
+            continue;
         }
+        let ended = worker.listen(&mut |bytes| options.progress.advance(index, bytes))?;
+        let Some(result) = ended else { continue };
+        if let State::Running(_, building) = core::mem::replace(state, State::Waiting) {
+            *state = State::Received(Some(building));
+        }
+        result.map_err(|error| within(error, &layers[index]))?;
     }
     Ok(())
-}
-
-/// The child's error.
-fn failure(said: &str) -> Error {
-    let mut fields = said.strip_prefix('e').unwrap_or_default().trim_end_matches('\n').splitn(3, '\t');
-    let errno: i32 = fields.next().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let (step, hint) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-    let error = match (step, errno) {
-        ("", _) => Error::new("its process was killed"),
-        (step, 0) => Error::new(step),
-        (step, errno) => Error::os(step, Errno::from_raw_os_error(errno)),
-    };
-    if hint.is_empty() { error } else { error.hint(hint.to_string()) }
 }
 
 /// Completes a layer that has come with what is below it, and gives it its name.

@@ -199,6 +199,11 @@ impl Session {
         self.client.send(&mut Request { method, url, headers, body })
     }
 
+    /// Asks for the right to read another repository too.
+    pub fn also_read(&mut self, repository: &str) {
+        self.scope.push_str(&format!(" repository:{repository}:pull"));
+    }
+
     /// Where uploads and manifests go.
     pub fn address(&mut self, path: &str) -> Result<Url> {
         self.find_out(0)?;

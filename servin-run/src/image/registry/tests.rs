@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -341,14 +342,17 @@ fn a_blob_is_pushed_to_where_the_registry_wants_it() {
         let (method, path) = asked.line.split_once(' ').expect("a request");
         match method {
             "HEAD" => b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n".to_vec(),
-            "POST" if path.contains("mount=") => with("201 Created", "", ""),
+            "POST" if path.contains("mount=sha256%3Ab") => with("201 Created", "", ""),
             "POST" => with("202 Accepted", "Location: /up/1?state=a%2Fb\r\n", ""),
             _ => with("201 Created", "", ""),
         }
     });
     let mut registry = server.registry("", None);
     assert!(!registry.has_blob("sha256:a").expect("asked"));
-    assert!(registry.mount("sha256:a", "team/y").expect("mounted"));
+    registry.mount_from(vec!["team/y".into()]);
+    let open = &mut |_| -> Result<Box<dyn Read>> { panic!("it was mounted") };
+    registry.put_blob("sha256:b", 7, open).expect("mounted");
+    registry.mount_from(Vec::new());
     struct Words(&'static [u8]);
     impl Read for Words {
         fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
@@ -358,7 +362,8 @@ fn a_blob_is_pushed_to_where_the_registry_wants_it() {
             Ok(length)
         }
     }
-    registry.put_blob("sha256:a", 7, &mut Words(b"content")).expect("pushed");
+    let open = &mut |_| -> Result<Box<dyn Read>> { Ok(Box::new(Words(b"content"))) };
+    registry.put_blob("sha256:a", 7, open).expect("pushed");
     registry.put_manifest("1.0", b"{}", "application/x").expect("pushed");
     let asked = server.asked();
     let lines: Vec<&str> = asked.iter().map(|asked| asked.line.trim_end_matches(" HTTP/1.1")).collect();
@@ -366,15 +371,67 @@ fn a_blob_is_pushed_to_where_the_registry_wants_it() {
         lines,
         [
             "HEAD /v2/x/blobs/sha256:a",
-            "POST /v2/x/blobs/uploads/?mount=sha256%3Aa&from=team%2Fy",
+            "POST /v2/x/blobs/uploads/?mount=sha256%3Ab&from=team%2Fy",
             "POST /v2/x/blobs/uploads/",
             "PUT /up/1?state=a%2Fb&digest=sha256%3Aa",
             "PUT /v2/x/manifests/1.0",
         ]
     );
     assert_eq!((&*asked[3].body, &*asked[4].body), (&b"content"[..], &b"{}"[..]));
-    let error = registry.put_blob("sha256:a", 9, &mut Words(b"content")).expect_err("too short");
+    let error = registry.put_blob("sha256:a", 9, open).expect_err("too short");
     assert!(error.to_string().contains("another length"), "{error}");
+}
+
+#[test]
+fn a_blob_goes_in_pieces_where_the_registry_asks_for_that_and_on_where_it_broke() {
+    // It takes 20 MiB at least at a time, loses the second piece but for some bytes, and wants another login then.
+    let lost = AtomicBool::new(false);
+    let server = Server::start(move |asked, _| {
+        let (method, path) = asked.line.split_once(' ').expect("a request");
+        let lose = method == "PATCH" && path.contains("/up/2") && !lost.swap(true, Ordering::Relaxed);
+        match method {
+            "POST" => with("202 Accepted", "Location: /up/1\r\nOCI-Chunk-Min-Length: 20971520\r\n", ""),
+            "PATCH" if lose => with("503 Busy", "", ""),
+            "PATCH" => with("202 Accepted", "Location: /up/2\r\n", ""),
+            "GET" => with("204 No Content", "Location: /up/3\r\nRange: 0-20971619\r\n", ""),
+            _ => with("201 Created", "", ""),
+        }
+    });
+    let size: u64 = (20 << 20) + 1000;
+    struct Zeros;
+    impl Read for Zeros {
+        fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+            buffer.fill(0);
+            Ok(buffer.len())
+        }
+    }
+    let mut from = Vec::new();
+    let open = &mut |at| -> Result<Box<dyn Read>> {
+        from.push(at);
+        Ok(Box::new(Zeros))
+    };
+    server.registry("", None).put_blob("sha256:a", size, open).expect("pushed");
+    assert_eq!(from, [0, 20 << 20, (20 << 20) + 100]);
+    let sent: Vec<(String, Option<String>)> = server
+        .asked()
+        .iter()
+        .map(|asked| {
+            let line = asked.line.trim_end_matches(" HTTP/1.1").to_owned();
+            (line, asked.header("content-range").map(str::to_owned))
+        })
+        .collect();
+    let range = |line: &str, range: &str| (line.to_string(), (!range.is_empty()).then(|| range.to_string()));
+    assert_eq!(
+        sent,
+        [
+            range("POST /v2/x/blobs/uploads/", ""),
+            range("PATCH /up/1", "0-20971519"),
+            range("PATCH /up/2", "20971520-20972519"),
+            range("GET /up/2", ""),
+            range("PATCH /up/3", "20971620-20972519"),
+            range("PUT /up/2?digest=sha256%3Aa", ""),
+        ]
+    );
 }
 
 #[test]

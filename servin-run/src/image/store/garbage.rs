@@ -11,8 +11,9 @@ use rustix::io::Errno;
 use super::super::copy::{open_at, remove_tree};
 use super::super::digest::digits;
 use super::super::manifest::{self, Document};
+use super::index::annotation;
 use super::layers::{LAYERS, chain_ids, names};
-use super::{Held, Store};
+use super::{Held, SOURCE_DIGEST, Store};
 use crate::error::{Result, Step};
 use crate::sys::path::{statat, unlinkat};
 
@@ -42,6 +43,10 @@ impl Store {
         layers.extend(kept().iter().map(|id| digits(id).to_string()));
         for entry in &self.index()?.manifests {
             self.needed(&entry.digest, &mut blobs, &mut layers);
+            // The index that it was chosen from, and what is here of that.
+            if let Some(source) = annotation(entry, SOURCE_DIGEST) {
+                self.needed(source, &mut blobs, &mut layers);
+            }
         }
         self.sweep()?;
         let mut collected = Collected::default();
