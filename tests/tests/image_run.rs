@@ -97,7 +97,7 @@ fn changes_stay_in_the_container_and_removed_files_removed() {
         // Its layers stay as long as the container does.
         servin(&["start", "-a", "one"]).succeeds();
         servin(&["rm", "one"]).succeeds();
-        servin(&["image", "prune"]).succeeds();
+        servin(&["image", "prune", "-f"]).succeeds();
         let left = fs::read_dir(format!("{}/layers/sha256", std::env::var("SERVIN_HOME").expect("set")));
         assert_eq!(left.expect("list").count(), 0);
         servin(&["run", "--pull", "never", &id]).fails(&["there is no image"]);

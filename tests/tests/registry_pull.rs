@@ -160,7 +160,7 @@ fn an_index_is_pushed_as_a_whole_where_all_of_it_is_here() {
             assert_eq!(pushed(), index["manifests"][0]["digest"], "the one that is here");
             servin(&["pull", "--all-platforms", &name]).succeeds();
             // All of it stays as long as the name does.
-            servin(&["image", "prune"]).succeeds();
+            servin(&["image", "prune", "-f"]).succeeds();
             assert_eq!(pushed(), digest(&index.to_string()));
             let from = format!("docker://{copy}");
             let target = format!("dir:{}", path("whole"));

@@ -1,8 +1,11 @@
 //! `servin system`: what is taken, what is removed, what the host is.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
-use servin_tests::{People, alone, bring_up_loopback, forget_home, kill, servin};
+use servin_tests::{
+    People, Terminal, alone, bring_up_loopback, forget_home, kill, servin, servin_program, start,
+};
 
 /// Starts a container that stays.
 fn stays(people: &People, name: &str) {
@@ -31,6 +34,29 @@ fn df_counts_what_there_is_and_what_is_in_use() {
         servin(&["volume", "create", "kept"]).succeeds();
         assert_eq!((counts("Containers"), counts("Local Volumes")), ("2:1".into(), "1:0".into()));
         servin(&["rm", "--force", "--all"]).succeeds();
+        forget_home();
+    });
+}
+
+#[test]
+fn before_anything_is_pruned_a_person_is_asked() {
+    alone(|| {
+        for what in ["image", "network", "system", "volume"] {
+            // Nobody is there, somebody says no, somebody says yes.
+            servin(&[what, "prune"]).ends_with(125).fails(&["--force does so without asking"]);
+            for (answer, code) in [("no\n", 1), ("\n", 1), ("y\n", 0)] {
+                let mut command = Command::new(servin_program());
+                command.args([what, "prune"]);
+                let mut terminal = Terminal::new(24, 80).start(command);
+                terminal.expect("Go on? [y/N] ").type_in(answer);
+                terminal.finish().ends_with(code);
+            }
+            let mut command = Command::new(servin_program());
+            command.args([what, "prune"]).stdin(Stdio::piped());
+            let mut running = start(command);
+            running.type_in("y\n");
+            running.finish().succeeds();
+        }
         forget_home();
     });
 }

@@ -75,7 +75,7 @@ pub const PRUNE: Command = Command {
     groups: &[Group(
         "Removal",
         &[
-            flag("force", Some('f'), None, "for Docker's sake: nothing is asked anyway"),
+            flag("force", Some('f'), None, "do not ask"),
             flag("filter", None, Some("KEY=VALUE"), "label=KEY[=VALUE], label!=KEY[=VALUE]"),
         ],
     )],
@@ -392,6 +392,14 @@ pub fn remove(invocation: &Invocation, given: &Given) -> Result<i32> {
 
 /// `servin network prune`.
 pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
+    match output::confirm(given, "This removes all networks that no container is in.")? {
+        true => remove_unused(invocation, given),
+        false => Ok(1),
+    }
+}
+
+/// Removes the networks that no container is in.
+pub fn remove_unused(invocation: &Invocation, given: &Given) -> Result<i32> {
     let filters = Filters::read(given, &["label", "label!"])?;
     let (home, root) = (invocation.home(given)?, invocation.root(given)?);
     let places = places(&home, &root);

@@ -62,16 +62,18 @@ fn line(text: fmt::Arguments<'_>) {
     let _ = write_all(stderr(), format!("{text}\n").as_bytes());
 }
 
-/// Asks whether to go on, unless `--force` says so; without a terminal there is nobody to ask.
+/// Asks whether to go on, unless `--force` says so. As Docker does, it hears standard input whatever that is; but who
+/// is no terminal and does not say yes was hardly asked.
 pub fn confirm(given: &Given, warning: &str) -> Result<bool> {
     if given.switch("force", false) {
         return Ok(true);
     }
-    if !isatty(stdin()) {
-        return Err(Error::new(format_args!("{warning} --force does so without asking")));
-    }
     let _ = write_all(stderr(), format!("{warning} Go on? [y/N] ").as_bytes());
     let mut answer = [0; 16];
     let length = rustix::io::read(stdin(), &mut answer).step(|| "read the answer")?;
-    Ok(answer[..length].first().is_some_and(|letter| letter.eq_ignore_ascii_case(&b'y')))
+    match answer[..length].first() {
+        Some(b'y' | b'Y') => Ok(true),
+        _ if isatty(stdin()) => Ok(false),
+        _ => Err(Error::new(format_args!("{warning} --force does so without asking"))),
+    }
 }

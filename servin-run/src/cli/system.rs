@@ -152,7 +152,7 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
     let left = store.all()?;
     let alive = |id: &str| left.iter().any(|entry| entry.record.id == id);
     networks::prune(&store.places.network(Some(&output::warning)), &alive)?;
-    network::prune(invocation, given)?;
+    network::remove_unused(invocation, given)?;
     if given.switch("volumes", false) {
         let home = invocation.home(given)?;
         let (names, _) = volume::unused(&Volumes::open(&home)?, &store, false, &filters)?;
@@ -161,7 +161,7 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
     let configurations: Vec<String> =
         left.iter().filter_map(|entry| entry.directory.read("config.json").ok().flatten()).collect();
     host::prune(&store.places.home, &|name| configurations.iter().any(|text| text.contains(name)))?;
-    image::remove::prune(invocation, given)
+    image::remove::remove_unused(invocation, given)
 }
 
 object! {

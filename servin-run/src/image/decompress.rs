@@ -1,5 +1,7 @@
 //! Decompression of streams: gzip (RFC 1952) and zstd (RFC 8878), known by their first bytes; anything else passes.
 
+mod crc32;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
@@ -13,6 +15,7 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use ruzstd::io;
 
+use self::crc32::Crc32;
 use super::stream::{BUFFER, Stream, take};
 use crate::error::{Error, Result};
 
@@ -61,6 +64,8 @@ pub fn decompressed<'a>(mut stream: Box<dyn Stream + 'a>) -> Result<Box<dyn Stre
             window: vec![0; BUFFER],
             ready: (0, 0),
             place: Place::Header,
+            checksum: Crc32::new(),
+            length: 0,
         }),
         Compression::Zstd => {
             let mut decoder = Box::new(FrameDecoder::new());
@@ -87,6 +92,9 @@ struct Gzip<'a> {
     /// What of it was not consumed yet.
     ready: (usize, usize),
     place: Place,
+    /// Of the member's content so far.
+    checksum: Crc32,
+    length: u32,
 }
 
 fn damaged(kind: &str) -> Error {
@@ -136,11 +144,15 @@ impl Gzip<'_> {
         let (status, read, written) = decompress(&mut self.state, input, &mut self.window, from, more);
         self.input.consume(read);
         self.ready = (from, from + written);
+        self.checksum.update(&self.window[from..from + written]);
+        self.length = self.length.wrapping_add(written as u32);
         match status {
             TINFLStatus::Done => {
-                // The checksum is not compared: whoever unpacks compares a digest, which says more.
                 let mut trailer = [0; 8];
-                if take(&mut *self.input, &mut trailer)? != 8 {
+                let there = take(&mut *self.input, &mut trailer)?;
+                let (checksum, length) = (self.checksum.take(), core::mem::take(&mut self.length));
+                if there != 8 || u64::from_le_bytes(trailer) != u64::from(length) << 32 | u64::from(checksum)
+                {
                     return Err(damaged("gzip"));
                 }
                 self.place = Place::Header;
@@ -317,6 +329,15 @@ mod tests {
             // Members and frames follow each other.
             let twice = [&packed[..], &packed].concat();
             assert_eq!(all(&twice, usize::MAX).unwrap().len(), 2 * bytes.len());
+            if program[0] == "gzip" {
+                // The checksum, and the length.
+                for place in [1, 5] {
+                    let mut wrong = twice.clone();
+                    let at = packed.len() - place;
+                    wrong[at] ^= 1;
+                    assert!(all(&wrong, usize::MAX).is_err(), "a trailer is wrong {place} before its end");
+                }
+            }
             for cut in [5, 40, packed.len() / 2, packed.len() - 1] {
                 assert!(all(&packed[..cut], usize::MAX).is_err(), "{program:?} cut at {cut}");
             }

@@ -84,16 +84,25 @@ pub const PRUNE: Command = Command {
         "Flags",
         &[
             flag("all", Some('a'), None, "also those with a name that no container was made of"),
-            flag("force", Some('f'), None, "taken for Docker's sake: nothing is asked"),
+            flag("force", Some('f'), None, "do not ask"),
             flag("filter", None, Some("KEY=VALUE"), "only what matches: until=HOURSh, label=KEY[=VALUE]"),
         ],
     )],
     last_word: usize::MAX,
 };
 
-/// Removes images without a name, and with `--all` those that no container was made of.
+/// Removes them when that was asked for.
 pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
     given.none(&PRUNE)?;
+    let what = if given.switch("all", false) { "all images" } else { "all nameless images" };
+    match output::confirm(given, &alloc::format!("This removes {what} that no container was made of."))? {
+        true => remove_unused(invocation, given),
+        false => Ok(1),
+    }
+}
+
+/// Removes images without a name, and with `--all` those that no container was made of.
+pub fn remove_unused(invocation: &Invocation, given: &Given) -> Result<i32> {
     let filters = Filters::read(given, &["until", "label", "label!"])?;
     let until = filters.values("until").last().map(seconds).transpose()?;
     let store = store(invocation, given)?;

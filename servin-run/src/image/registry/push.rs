@@ -123,7 +123,11 @@ impl Registry {
             };
         }
         let response = self.session.send(0, "PUT", finished(&place, digest), &[], &mut Body::None)?;
-        if is_success(&response) { Ok(response.finish()) } else { Err(refusal(response)) }
+        if !is_success(&response) {
+            return Err(refusal(response));
+        }
+        response.finish();
+        Ok(())
     }
 
     /// How much of an upload has come, and where it goes on.
