@@ -13,13 +13,13 @@ pub mod names;
 pub mod netfilter;
 pub mod netlink;
 pub mod nftables;
-pub mod pasta;
 pub mod ports;
 pub mod proxy;
 pub mod restore;
 pub mod route;
 pub mod state;
 pub mod subnet;
+pub mod unprivileged;
 pub mod wish;
 
 pub use attach::{Container, attach, detach, prune};

@@ -10,6 +10,7 @@ pub mod log;
 mod network;
 pub mod policy;
 mod serve;
+mod slirp;
 mod spaces;
 pub mod supervisor;
 mod terminal;

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use servin_tests::{
-    Bundle, Finished, alone, bind, scratch, servin_program, servin_run, skip, start, unmount,
+    Bundle, Finished, OUR_ADDRESS, OUTSIDE, Outside, alone, ask, assert_answers, at, bind, bring_up_loopback,
+    scratch, servin_program, servin_run, skip, start, unmount, until,
 };
 
 const USER: u32 = 1000;
@@ -226,22 +227,111 @@ fn a_user_has_no_bridge_but_the_hosts_network_or_none() {
     });
 }
 
+/// Where people work everybody may use the device; here only root may. Gives a way out, too.
+fn with_tun(test: impl FnOnce(&Outside)) {
+    servin_tests::tmpfs("/dev/net").expect("mount");
+    let made = Command::new("mknod").args(["-m", "666", "/dev/net/tun", "c", "10", "200"]).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    bring_up_loopback().expect("bring lo up");
+    let outside = Outside::new();
+    let added = Command::new("busybox").args(["ip", "route", "add", "default", "via", OUTSIDE]).status();
+    assert!(added.is_ok_and(|status| status.success()));
+    test(&outside);
+    drop(outside);
+    unmount("/dev/net").expect("unmount");
+}
+
+/// Whether there is the program, and what it needs.
+fn has(program: &str) -> bool {
+    Path::new("/usr/bin").join(program).exists() && Path::new("/dev/net/tun").exists()
+}
+
+/// A user's container asks the world, and is asked at its published ports.
+fn connected_both_ways(network: &[&str], outside: &Outside) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:7001").expect("listen");
+    let probe = servin_tests::probe().display().to_string();
+    let mut there = start(outside.command(&probe, &["answer", "there", "7000"]));
+    there.says("ready");
+    let asked = servin_run_as_user(network, &["/bin/probe", "ask", "tcp", &at(OUTSIDE, 7000)]).succeeds();
+    assert_eq!(asked.out.trim(), format!("there {OUR_ADDRESS}"));
+    // What listens on the host's loopback interface alone is nothing to it, by no address.
+    for gateway in [OUTSIDE, "10.0.2.2", OUR_ADDRESS] {
+        let asked = servin_run_as_user(network, &["/bin/probe", "ask", "tcp", &at(gateway, 7001)]);
+        assert!(["refused", "silence", "unreachable"].contains(&asked.out.trim()), "{gateway}: {asked:?}");
+    }
+    drop(listener);
+    there.signal(libc::SIGKILL);
+    there.finish();
+    let publish = [
+        "-d",
+        "--rm=false",
+        "--name",
+        "web",
+        "-p",
+        "8080:80",
+        "-p",
+        "127.0.0.1:8081:80",
+        "-p",
+        "8053:53/udp",
+    ];
+    let flags = [network, &publish].concat();
+    servin_run_as_user(&flags, &["/bin/probe", "answer", "web", "80", "53/udp"]).succeeds();
+    for port in [8080, 8081] {
+        until("it answers", || ask(&["tcp", &at("127.0.0.1", port)]).starts_with("web "));
+    }
+    // Debian 12's pasta accepts such a connection and forwards nothing of it, whoever called it how.
+    if network[1] == "slirp4netns" {
+        assert_answers(&outside.ask(&["tcp", &at(OUR_ADDRESS, 8080)]), "web ");
+    }
+    until("it answers", || outside.ask(&["udp", &at(OUR_ADDRESS, 8053)]).starts_with("web "));
+    assert_eq!(outside.ask(&["tcp", &at(OUR_ADDRESS, 8081)]), "refused");
+    as_user(&servin_program(), &["restart", "-t", "0", "web"]).succeeds();
+    until("it answers again", || ask(&["tcp", "127.0.0.1:8080"]).starts_with("web "));
+    as_user(&servin_program(), &["rm", "-f", "web"]).succeeds();
+    until("its ports are free", || ask(&["tcp", "127.0.0.1:8080"]) == "refused");
+}
+
 #[test]
 fn a_user_is_connected_by_pasta_where_it_is_installed() {
     alone(|| {
-        if !Path::new("/usr/bin/pasta").exists() || !Path::new("/dev/net/tun").exists() {
+        if !has("pasta") {
             skip!("there is no pasta, or no /dev/net/tun");
         }
-        // Here only root may use the device; where people work everybody may.
-        servin_tests::tmpfs("/dev/net").expect("mount");
-        let made = Command::new("mknod").args(["-m", "666", "/dev/net/tun", "c", "10", "200"]).status();
-        assert!(made.is_ok_and(|status| status.success()));
-        let _outside = servin_tests::Outside::new();
-        let added =
-            Command::new("busybox").args(["ip", "route", "add", "default", "via", "192.0.2.2"]).status();
-        assert!(added.is_ok_and(|status| status.success()));
-        let run = servin_run_as_user(&[], &["ip", "-o", "-4", "addr"]).succeeds();
-        assert!(run.out.contains("192.0.2.1/24"), "{run:?}");
-        unmount("/dev/net").expect("unmount");
+        with_tun(|outside| {
+            // It is what a user gets who does not ask.
+            let run = servin_run_as_user(&[], &["ip", "-o", "-4", "addr"]).succeeds();
+            assert!(run.out.contains("192.0.2.1/24"), "{run:?}");
+            connected_both_ways(&["--network", "pasta"], outside);
+        });
+    });
+}
+
+#[test]
+fn a_user_is_connected_by_slirp4netns_where_there_is_no_pasta() {
+    alone(|| {
+        if !has("slirp4netns") {
+            skip!("there is no slirp4netns, or no /dev/net/tun");
+        }
+        with_tun(|outside| {
+            connected_both_ways(&["--network", "slirp4netns"], outside);
+            // What it cannot do is said before anything is made, or in its own words.
+            let flags = |publish| ["--network", "slirp4netns", "-p", publish];
+            for publish in ["[::1]:8080:80", "8080:80/sctp", "80"] {
+                servin_run_as_user(&flags(publish), &["true"]).fails(&["--publish: slirp4netns"]);
+            }
+            let listener = std::net::TcpListener::bind("0.0.0.0:9090").expect("listen");
+            servin_run_as_user(&flags("9090:80"), &["true"]).fails(&["9090/tcp", "listens there"]);
+            drop(listener);
+            // Who does not ask gets it where pasta is missing.
+            let hidden = Path::new("/usr/bin/pasta").exists();
+            if hidden {
+                bind("/dev/null", "/usr/bin/pasta").expect("hide pasta");
+            }
+            let run = servin_run_as_user(&[], &["ip", "-o", "-4", "addr"]).succeeds();
+            assert!(run.out.contains("10.0.2.100/24"), "{run:?}");
+            if hidden {
+                unmount("/usr/bin/pasta").expect("unmount");
+            }
+        });
     });
 }

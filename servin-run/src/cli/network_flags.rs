@@ -9,6 +9,7 @@ use super::{output, rootless};
 use crate::error::{Error, Result};
 use crate::launch::user_namespace::helper;
 use crate::network::subnet::Address;
+use crate::network::unprivileged::{self, PROGRAMS};
 use crate::network::wish::{Membership, Mode, Wish, check_host_name, extra_host};
 use crate::network::{definition, link, ports};
 use crate::spec::json::Json as _;
@@ -54,7 +55,9 @@ pub fn wish(given: &Given, exposed: &[&str]) -> Result<Wish> {
             "--network {}: it takes the privileges of root on the host",
             asked.join(" ")
         ))
-        .hint("an unprivileged user has --network pasta (of the package passt), host and none"));
+        .hint(
+            "an unprivileged user has --network pasta (of the package passt), slirp4netns, host and none",
+        ));
     }
     place(&mut wish, given)?;
     let texts = |name: &'static str| given.values(name).map(ToString::to_string);
@@ -76,11 +79,13 @@ pub fn wish(given: &Given, exposed: &[&str]) -> Result<Wish> {
 /// What a container gets whose user did not ask.
 fn by_default(wish: &mut Wish) {
     wish.by_default = true;
-    match rootless::id_maps() {
-        None => wish.networks.push(member(definition::DEFAULT)),
-        Some(_) if helper("pasta").is_some() => wish.mode = Mode::User,
-        Some(_) => wish.mode = Mode::None,
+    if rootless::id_maps().is_none() {
+        wish.networks.push(member(definition::DEFAULT));
+        return;
     }
+    let installed = PROGRAMS.into_iter().find(|program| helper(program).is_some());
+    wish.mode = if installed.is_some() { Mode::User } else { Mode::None };
+    wish.program = installed.unwrap_or_default().into();
 }
 
 fn member(name: &str) -> Membership {
@@ -120,18 +125,23 @@ fn choose(wish: &mut Wish, text: &str) -> Result<()> {
         "" => return refuse("the network's name is missing"),
         "host" if plain => Mode::Host,
         "none" if plain => Mode::None,
-        "pasta" if plain => Mode::User,
+        program @ ("pasta" | "slirp4netns") if plain => {
+            if rootless::id_maps().is_none() {
+                return refuse("it is for unprivileged users: root has --network bridge");
+            }
+            if helper(program).is_none() {
+                return refuse("the program is not installed (packages passt and slirp4netns)");
+            }
+            wish.program = program.into();
+            Mode::User
+        }
         "host" | "none" | "pasta" | "container" | "slirp4netns" => {
-            return refuse("there are host, none, pasta, container:NAME, and the names of networks");
+            return refuse(
+                "there are host, none, pasta, slirp4netns, container:NAME, and the names of networks",
+            );
         }
         _ => Mode::Networks,
     };
-    if wish.mode == Mode::User && rootless::id_maps().is_none() {
-        return refuse("pasta is for unprivileged users: root has --network bridge");
-    }
-    if wish.mode == Mode::User && helper("pasta").is_none() {
-        return refuse("the program pasta is not installed (package passt)");
-    }
     if wish.mode == Mode::Networks {
         if wish.networks.iter().any(|other| other.network == membership.network) {
             return refuse("it is there twice");
@@ -206,7 +216,8 @@ fn publish(wish: &mut Wish, given: &Given, exposed: &[&str]) -> Result<()> {
         return Ok(());
     }
     match wish.mode {
-        Mode::Networks | Mode::User => Ok(()),
+        Mode::Networks => Ok(()),
+        Mode::User => unprivileged::check(&wish.program, &wish.publish),
         Mode::Host => {
             output::warning("--publish means nothing with --network host: all ports are the host's");
             wish.publish.clear();
@@ -217,7 +228,7 @@ fn publish(wish: &mut Wish, given: &Given, exposed: &[&str]) -> Result<()> {
                 .hint("publish them there"))
         }
         Mode::None if wish.by_default => Err(Error::new("--publish: an unprivileged user has no network")
-            .hint("pasta (of the package passt) makes one, if it is installed")),
+            .hint("pasta (of the package passt) or slirp4netns makes one, if it is installed")),
         Mode::None => Err(Error::new("--publish: a container without a network has no ports to publish")),
     }
 }

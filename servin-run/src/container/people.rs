@@ -334,7 +334,7 @@ impl Store {
     /// Removes what a container that does not run any more has left outside its directory here: processes, cgroup,
     /// published ports, `ROOT/ID`. Its interfaces go later, since nobody need wait for that.
     pub fn clean_runtime(&self, id: &str) -> Result<()> {
-        network::pasta::end(&self.places.network(None), id);
+        network::unprivileged::end(&self.places.network(None), id);
         network::ports::unpublish(&self.places.root, id)?;
         let Some(directory) = Root::open(&self.places.root)?.map_or(Ok(None), |root| root.find(id))? else {
             return Ok(());

@@ -35,6 +35,8 @@ object! {
         "byDefault" => by_default: bool,
         /// Whose namespace it shares: a container's name or id.
         "container" => container: Option<String>,
+        /// The unprivileged program.
+        "program" => program: String,
         /// Where it is connected, its default route being the first one's.
         "networks" => networks: Vec<Membership>,
         /// Name servers instead of the host's.

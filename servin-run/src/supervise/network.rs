@@ -5,12 +5,13 @@ use alloc::string::String;
 
 use rustix::process::Pid;
 
+use super::slirp;
 use super::spaces;
 use crate::container::people::{Record, Store};
 use crate::error::{Error, Result};
 use crate::launch::hooks;
 use crate::launch::user_namespace::helper;
-use crate::network::{self, Attached, Container, Mode, Places, pasta};
+use crate::network::{self, Attached, Container, Mode, Places, unprivileged};
 use crate::spec::{self, NamespaceKind};
 use crate::sys::signal::SignalSet;
 
@@ -47,20 +48,29 @@ pub fn attach(places: &Places, record: &Record, hostname: &str, pid: Pid) -> Res
     }
 }
 
-/// When all is made: lets pasta connect what an unprivileged user has started. It goes on beside the container, and
-/// ends with the namespace (pasta(1)).
+/// When all is made: lets pasta or slirp4netns connect what an unprivileged user has started.
 pub fn connect_unprivileged(places: &Places, record: &Record, pid: Pid) -> Result<()> {
-    if record.network.mode != Mode::User {
+    let wish = &record.network;
+    if wish.mode != Mode::User {
         return Ok(());
     }
-    let path = helper("pasta").ok_or_else(|| Error::new("--network pasta: the program is not installed"))?;
-    let args = pasta::arguments(places, &record.id, &record.network, pid.as_raw_nonzero().get())?;
-    let program = spec::Hook { path, args, ..spec::Hook::default() };
-    match hooks::run_program(&program, "", SignalSet::EMPTY) {
-        Err(error) if record.network.by_default && record.network.publish.is_empty() => {
-            places.say(&format!("the container has no network: pasta: {error}"));
+    let name = wish.program.as_str();
+    let step = || format!("--network {name}");
+    let path =
+        helper(name).ok_or_else(|| Error::new(format_args!("{}: the program is not installed", step())))?;
+    let done = match name == unprivileged::PROGRAMS[0] {
+        // It goes on beside the container, and ends with the namespace (pasta(1)).
+        true => {
+            let args = unprivileged::pasta(places, &record.id, wish, pid.as_raw_nonzero().get())?;
+            hooks::run_program(&spec::Hook { path, args, ..spec::Hook::default() }, "", SignalSet::EMPTY)
+        }
+        false => slirp::start(places, &record.id, wish, &path, pid),
+    };
+    match done {
+        Err(error) if wish.by_default && wish.publish.is_empty() => {
+            places.say(&format!("the container has no network: {name}: {error}"));
             Ok(())
         }
-        other => other.map_err(|error| error.within("connect it with pasta")),
+        other => other.map_err(|error| error.within(step())),
     }
 }

@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("qemu", "busyboxs_httpd_is_reached_each_way", "the initramfs has no curl; on the host it runs"),
     ("qemu", "nginx_is_reached_each_way", "the initramfs has neither nginx nor curl; on the host it runs"),
     ("host", "a_port_of_sctp_is_reached_from_the_host_and_from_outside", "not every kernel has SCTP; Debian's in QEMU has"),
+    ("qemu", "a_user_is_connected_by_slirp4netns_where_there_is_no_pasta", "the initramfs has no slirp4netns; on the host it runs"),
     ("host", "a_container_is_on_the_cable_by_ipvlan", "not every kernel has it; Debian's in QEMU has"),
     ("qemu", "what_another_program_flushes_is_back_with_the_next_command", "the initramfs has no nft; on the host it runs"),
     ("qemu", "rules_of_others_are_left_alone_and_a_chain_that_drops_is_named", "the initramfs has no nft; on the host it runs"),

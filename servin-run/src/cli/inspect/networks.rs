@@ -111,7 +111,7 @@ pub fn mode(record: &Record) -> String {
     match wish.mode {
         Mode::Networks => wish.networks.first().map_or(String::new(), |member| member.network.clone()),
         Mode::Container => format!("container:{}", wish.container.as_deref().unwrap_or_default()),
-        Mode::User => "pasta".into(),
+        Mode::User => wish.program.clone(),
         mode => mode.as_str().into(),
     }
 }
