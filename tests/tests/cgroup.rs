@@ -464,3 +464,26 @@ fn rules_about_devices_change_while_it_runs() {
         bundle.ended(pid);
     });
 }
+
+/// The processor time that a process has used, in ticks of 10 ms.
+fn ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+    fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().expect("a number")).sum()
+}
+
+#[test]
+fn events_sleep_until_something_happens() {
+    alone(|| {
+        let bundle = sleeper();
+        let pid = bundle.started();
+        let mut command = std::process::Command::new(servin_tests::servin_run());
+        command.args(["events", "--interval=1h", bundle.name()]);
+        let mut events = servin_tests::start(command);
+        events.says("\"type\":\"stats\"");
+        sleep(Duration::from_secs(1));
+        assert!(ticks(events.pid()) < 20, "{} ticks in a second", ticks(events.pid()));
+        bundle.ended(pid);
+        events.finish().succeeds();
+    });
+}

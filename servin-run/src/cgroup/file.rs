@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, SeekFrom, seek};
 use rustix::io::{self, Errno};
 
 use crate::fs::read_to_end;
@@ -28,6 +28,13 @@ pub fn open_absolute(path: &str) -> io::Result<OwnedFd> {
 pub fn read(directory: impl AsFd, name: &str) -> io::Result<String> {
     let bytes = read_to_end(open(directory, name, OFlags::RDONLY)?)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// All that an open file holds now. Each time anew, and through the same descriptor: only then does poll(2) on it tell
+/// of the next change, and not of one that was seen already (kernfs_generic_poll in the kernel's fs/kernfs/file.c).
+pub fn read_again(file: &OwnedFd) -> io::Result<String> {
+    seek(file, SeekFrom::Start(0))?;
+    Ok(String::from_utf8_lossy(&read_to_end(file)?).into_owned())
 }
 
 /// As [`read`], where a file that is not there (an older kernel, a controller that is not enabled) is empty.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use linux_raw_sys::general::SIGKILL;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Dir, OFlags, SeekFrom, seek};
+use rustix::fs::{Dir, OFlags};
 use rustix::io::{self, Errno};
 use rustix::process::Pid;
 use servin_init::sys::clock::{Nanoseconds, SECOND, now};
@@ -15,7 +15,6 @@ use servin_init::sys::clock::{Nanoseconds, SECOND, now};
 use super::file;
 use super::tree::{Cgroup, Pids, numbers};
 use crate::error::{Error, Result, Step};
-use crate::fs::read_to_end;
 use crate::sys::clock::{pause, timespec};
 use crate::sys::signal;
 
@@ -164,9 +163,7 @@ impl Cgroup {
         let events = file::open(self.descriptor(), "cgroup.events", OFlags::RDONLY)?;
         let deadline = now() + patience;
         loop {
-            seek(&events, SeekFrom::Start(0))?;
-            let text = read_to_end(&events)?;
-            if file::number(&String::from_utf8_lossy(&text), key) == Some(value) {
+            if file::number(&file::read_again(&events)?, key) == Some(value) {
                 return Ok(true);
             }
             let left = deadline.saturating_sub(now());

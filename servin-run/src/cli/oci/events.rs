@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use servin_init::sys::clock::{Nanoseconds, SECOND, now};
@@ -74,19 +75,20 @@ fn watch(id: &str, cgroup: &Cgroup, interval: Nanoseconds) -> Result<()> {
     let life = open("cgroup.events").step(step)?;
     // Not there without the memory controller: then nobody is killed for want of it either.
     let memory = open("memory.events").ok();
-    let count = |name: &str, key: &str| {
-        let text = file::read_if_there(cgroup.descriptor(), name).unwrap_or_default();
+    // Once the cgroup is gone there is nothing to read, and nobody in it.
+    let count = |file: Option<&OwnedFd>, key: &str| {
+        let text = file.and_then(|file| file::read_again(file).ok()).unwrap_or_default();
         file::number(&text, key).unwrap_or(0)
     };
-    let mut kills = count("memory.events", "oom_kill");
+    let mut kills = count(memory.as_ref(), "oom_kill");
     let mut next = now();
     loop {
-        let seen = count("memory.events", "oom_kill");
+        let seen = count(memory.as_ref(), "oom_kill");
         if seen > kills {
             print(id, "oom", None)?;
         }
         kills = seen;
-        if count("cgroup.events", "populated") == 0 {
+        if count(Some(&life), "populated") == 0 {
             return Ok(());
         }
         if now() >= next {
