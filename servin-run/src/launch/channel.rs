@@ -190,7 +190,7 @@ pub fn encode_failure(error: &Error) -> Vec<u8> {
     bytes.extend(errno.map_or(0, Errno::raw_os_error).to_ne_bytes());
     bytes.extend(step.bytes().filter(|byte| *byte != 0).take(LONGEST / 2));
     bytes.push(0);
-    bytes.extend(hint.bytes());
+    bytes.extend(hint.bytes().take(LONGEST / 4));
     bytes
 }
 
@@ -198,7 +198,9 @@ pub fn encode_failure(error: &Error) -> Vec<u8> {
 pub fn failure(body: &[u8]) -> Option<Error> {
     let (code, rest) = body.split_first()?;
     let (errno, rest) = rest.split_first_chunk::<4>()?;
-    let (step, hint) = core::str::from_utf8(rest).ok()?.split_once('\0')?;
+    // What is too long may have been cut within a character.
+    let text = String::from_utf8_lossy(rest);
+    let (step, hint) = text.split_once('\0')?;
     let error = match i32::from_ne_bytes(*errno) {
         0 => Error::new(step),
         errno => Error::os(step, Errno::from_raw_os_error(errno)),
@@ -244,6 +246,15 @@ mod tests {
         assert_eq!(error.to_string(), "go: no such file or directory (ENOENT): why");
         assert_eq!((error.errno(), error.code()), (Some(Errno::NOENT), 125));
         assert!(matches!(outside.receive(), Ok(None)));
+    }
+
+    #[test]
+    fn an_error_of_any_length_is_heard() {
+        let (inside, outside) = Channel::pair().expect("a pair");
+        let long = "aé".repeat(LONGEST);
+        inside.send(&Message::Failed(Error::new(&long).hint(long.clone()).exit_code(127))).expect("sent");
+        let Ok(Some(Message::Failed(error))) = outside.receive() else { panic!("an error was sent") };
+        assert!(error.code() == 127 && error.to_string().starts_with("aéaé"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{path_of, stdin, stdout};
 use crate::fs::resolve::{self, Create};
 use crate::plan::devices::Device;
-use crate::sys::path::{chmodat, chownat, mknodat, openat, readlinkat, statat, symlinkat};
+use crate::sys::path::{chmodat, chownat, mknodat, openat, readlinkat, symlinkat};
 
 /// The multiplexer of terminals, by its number (Documentation/admin-guide/devices.txt).
 const PTMX: (u32, u32) = (5, 2);
@@ -39,8 +39,10 @@ pub fn make(root: BorrowedFd<'_>, device: &Device) -> Result<()> {
     let mode = Mode::from_raw_mode(device.mode);
     match mknodat(&directory, name, device.kind, mode, device.number as _) {
         Err(Errno::EXIST) => {
-            let stat =
-                statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW).step(|| "look at what is there")?;
+            // Whoever shares the root may put a link there meanwhile, which must not lead us to another file.
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let there = openat(&directory, name, flags, Mode::empty()).step(|| "look at what is there")?;
+            let stat = fstat(&there).step(|| "look at what is there")?;
             let same =
                 FileType::from_raw_mode(stat.st_mode) == device.kind && stat.st_rdev as u64 == device.number;
             if !same {
@@ -48,7 +50,7 @@ pub fn make(root: BorrowedFd<'_>, device: &Device) -> Result<()> {
                     Error::os("mknod", Errno::EXIST).hint("the root file system has another file there")
                 );
             }
-            chmodat(&directory, name, mode, AtFlags::empty()).step(|| "set its mode")?;
+            chmodat(CWD, path_of(&there), mode, AtFlags::empty()).step(|| "set its mode")?;
         }
         Err(Errno::PERM) => {
             return Err(Error::os("mknod", Errno::PERM).hint("making devices takes CAP_MKNOD on the host"));
