@@ -20,7 +20,7 @@ use super::{Invocation, output, places};
 use crate::container::directory::Lock;
 use crate::container::view;
 use crate::error::{Error, Result, Step};
-use crate::fs::copy::{copy_entry, copy_metadata};
+use crate::fs::copy::{copy_known, copy_metadata};
 use crate::fs::resolve;
 use crate::sys::path::{chownat, mkdirat, openat, statat, unlinkat};
 
@@ -111,7 +111,7 @@ fn side<'a>(invocation: &Invocation, given: &Given, word: &'a str) -> Result<Sid
         true => None,
         false => Some(entry.reload()?),
     };
-    let root = view::of_container(&entry)?;
+    let root = view::of_container(&store, &entry)?;
     let path = if path.is_empty() { "/" } else { path };
     Ok(Side { root, path, inside: true, _lock: lock })
 }
@@ -255,7 +255,7 @@ fn put(
         _ => {}
     }
     replace(to, name)?;
-    copy_entry(from, original, to, name)?;
+    copy_known(from, original, &stat, to, name)?;
     give(to, name, manner)?;
     Ok(None)
 }

@@ -94,7 +94,17 @@ pub fn copy_entry(
     to: &OwnedFd,
     name: &core::ffi::CStr,
 ) -> io::Result<Option<(OwnedFd, OwnedFd)>> {
-    let stat = statat(from, original, AtFlags::SYMLINK_NOFOLLOW)?;
+    copy_known(from, original, &statat(from, original, AtFlags::SYMLINK_NOFOLLOW)?, to, name)
+}
+
+/// The same for an entry that was looked at: whatever a stranger puts into its place, it is copied as that or not at all.
+pub fn copy_known(
+    from: &OwnedFd,
+    original: &core::ffi::CStr,
+    stat: &Stat,
+    to: &OwnedFd,
+    name: &core::ffi::CStr,
+) -> io::Result<Option<(OwnedFd, OwnedFd)>> {
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
@@ -105,22 +115,26 @@ pub fn copy_entry(
             return Ok(Some((open(from, original)?, open(to, name)?)));
         }
         FileType::RegularFile => {
-            let source = openat(from, original, flags | OFlags::RDONLY, Mode::empty())?;
+            // What is a fifo by now would hold us up.
+            let source = openat(from, original, flags | OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
+            if FileType::from_raw_mode(fstat(&source)?.st_mode) != FileType::RegularFile {
+                return Err(Errno::AGAIN);
+            }
             let target =
                 openat(to, name, flags | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, Mode::RUSR)?;
             copy_data(source.as_fd(), target.as_fd())?;
-            copy_metadata(&source, &target, &stat)?;
+            copy_metadata(&source, &target, stat)?;
         }
         FileType::Symlink => {
             symlinkat(readlinkat(from, original, Vec::new())?, to, name)?;
-            own(to, name, &stat)?;
-            utimensat(to, name, &times(&stat), AtFlags::SYMLINK_NOFOLLOW)?;
+            own(to, name, stat)?;
+            utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?;
         }
         FileType::Socket => {}
         kind => {
             mknodat(to, name, kind, Mode::from_raw_mode(stat.st_mode & 0o7777), stat.st_rdev)?;
-            own(to, name, &stat)?;
-            utimensat(to, name, &times(&stat), AtFlags::SYMLINK_NOFOLLOW)?;
+            own(to, name, stat)?;
+            utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?;
         }
     }
     Ok(None)
@@ -182,4 +196,24 @@ fn copy_xattrs(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::CWD;
+
+    #[test]
+    fn what_is_put_into_a_files_place_meanwhile_is_neither_waited_for_nor_copied() {
+        let path = std::env::temp_dir().join(format!("servin-copy-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        std::fs::write(path.join("file"), "x").expect("a file");
+        let folder = openat(CWD, path.to_str().expect("UTF-8"), OFlags::RDONLY, Mode::empty()).expect("open");
+        let stat = statat(&folder, c"file", AtFlags::SYMLINK_NOFOLLOW).expect("its status");
+        mknodat(&folder, c"swapped", FileType::Fifo, Mode::RUSR, 0).expect("a fifo");
+        assert!(copy_known(&folder, c"swapped", &stat, &folder, c"copy").is_err());
+        assert!(!path.join("copy").exists());
+        copy_known(&folder, c"file", &stat, &folder, c"copy").expect("copied");
+        std::fs::remove_dir_all(&path).expect("removed");
+    }
 }
