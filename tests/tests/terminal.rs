@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Stdio;
 
 use serde_json::json;
-use servin_tests::{Bundle, Finished, Terminal, alone, kill, start};
+use servin_tests::{Bundle, Finished, People, Terminal, alone, kill, servin, start};
 
 fn with_terminal() -> Bundle {
     Bundle::new().set("/process/terminal", true)
@@ -195,5 +195,28 @@ fn the_container_ends_when_the_callers_terminal_goes_away() {
         let mut terminal = Terminal::new(40, 100).start(with_terminal().probe(&["echo-tty"]).command());
         terminal.expect("ready");
         terminal.hang_up();
+    });
+}
+
+/// Closes its terminal everywhere, and opens it again after a while, as systemd and getty do.
+const LATE: &str =
+    "echo first; exec </dev/null >/dev/null 2>&1; sleep 0.3; echo late >/dev/console; sleep 0.3; exit 4";
+
+#[test]
+fn what_is_printed_on_a_terminal_that_all_had_closed_is_seen() {
+    alone(|| {
+        let bundle = Bundle::of("busybox").set("/process/terminal", true).args(&["/bin/sh", "-c", LATE]);
+        let mut terminal = Terminal::new(40, 100).start(bundle.command());
+        terminal.expect("first").expect("late");
+        assert_eq!(terminal.finish().code, 4);
+        let people = People::of("busybox").flags(&["-t", "--init=false"]);
+        let mut terminal = Terminal::new(40, 100).start(people.command(&["sh", "-c", LATE]));
+        terminal.expect("first").expect("late");
+        assert_eq!(terminal.finish().code, 4);
+        // Its supervisor neither turns round and round meanwhile, nor forgets what is printed when nobody listens.
+        people.detached("late", &["sh", "-c", LATE]);
+        assert_eq!(servin(&["wait", "late"]).succeeds().out, "4\n");
+        assert!(servin(&["logs", "late"]).succeeds().out.contains("late"));
+        servin(&["rm", "late"]).succeeds();
     });
 }

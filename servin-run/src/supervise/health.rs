@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use linux_raw_sys::general::SIGKILL;
 use rustix::fd::OwnedFd;
-use rustix::io::read;
+use rustix::io::{Errno, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 use rustix::stdio::{dup2_stderr, dup2_stdout};
@@ -40,10 +40,33 @@ pub struct Health {
 
 struct Running {
     pid: Pid,
-    output: OwnedFd,
+    /// What it says comes from there, until the end of that.
+    output: Option<OwnedFd>,
+    /// The beginning of what it has said.
+    said: Vec<u8>,
     start: String,
     deadline: u64,
     timed_out: bool,
+}
+
+impl Running {
+    /// Whether there was something to hear.
+    fn listen(&mut self) -> bool {
+        let Some(output) = &self.output else { return false };
+        let mut bytes = [0; OUTPUT];
+        match read(output, &mut bytes) {
+            Ok(length @ 1..) => {
+                let room = OUTPUT - self.said.len();
+                self.said.extend_from_slice(&bytes[..length.min(room)]);
+                true
+            }
+            Err(Errno::AGAIN | Errno::INTR) => false,
+            _ => {
+                self.output = None;
+                false
+            }
+        }
+    }
 }
 
 /// Milliseconds since the host was started.
@@ -78,6 +101,13 @@ impl Health {
         self.running.is_some()
     }
 
+    /// Hears what a check says, all of it: one that says more than a pipe holds would wait for us.
+    pub fn listen(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.listen();
+        }
+    }
+
     /// In how many milliseconds there is something to do.
     pub fn due(&self) -> u64 {
         let at = match &self.running {
@@ -110,7 +140,9 @@ impl Health {
             Ok(Cloned::Parent(pid)) => {
                 unblock(&output);
                 let deadline = clock() + milliseconds(self.check.timeout);
-                self.running = Some(Running { pid, output, start: time::now(), deadline, timed_out: false });
+                let (output, said) = (Some(output), Vec::new());
+                self.running =
+                    Some(Running { pid, output, said, start: time::now(), deadline, timed_out: false });
             }
             Ok(Cloned::Child { .. }) => {
                 let words: Vec<CString> =
@@ -128,18 +160,17 @@ impl Health {
         }
     }
 
+    /// Where a check says something.
+    pub fn output(&self) -> Option<&OwnedFd> {
+        self.running.as_ref()?.output.as_ref()
+    }
+
     /// A child has ended; its result, if it was the check.
     pub fn ended(&mut self, pid: Pid, code: i32) -> Option<HealthResult> {
-        let running = self.running.take_if(|running| running.pid == pid)?;
+        let mut running = self.running.take_if(|running| running.pid == pid)?;
         self.next = clock() + milliseconds(self.check.interval);
-        let mut bytes = [0; OUTPUT];
-        let mut length = 0;
-        while length < OUTPUT
-            && let Ok(more @ 1..) = read(&running.output, &mut bytes[length..])
-        {
-            length += more;
-        }
-        let mut output = String::from_utf8_lossy(&bytes[..length]).replace('\0', "\u{fffd}");
+        while running.said.len() < OUTPUT && running.listen() {}
+        let mut output = String::from_utf8_lossy(&running.said).replace('\0', "\u{fffd}");
         let mut exit_code = code;
         if running.timed_out {
             exit_code = -1;

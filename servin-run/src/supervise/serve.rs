@@ -6,15 +6,16 @@ use alloc::vec::Vec;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
 use rustix::io::{self, Errno, ioctl_fionbio, pread, pwrite, read};
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::foreground::code;
-use super::health::Health;
+use super::health::{Health, clock};
 use super::input::Input;
 use super::log::Log;
+use super::terminal::other_side;
 use super::wire::{self, LONGEST, Wire};
 use crate::container::people::HealthResult;
 use crate::error::{Error, Result, Step};
@@ -44,6 +45,9 @@ pub const WANTS_OUTPUT: u8 = 1;
 pub const WANTS_ERRORS: u8 = 2;
 pub const GIVES_INPUT: u8 = 4;
 
+/// The most bytes that a pipe holds for who is not root on the host (pipe(7), pipe-max-size).
+const LARGEST_PIPE: usize = 1 << 20;
+
 /// Why [`Serve::run`] returned.
 pub enum Event {
     /// The container has ended, with this code.
@@ -68,6 +72,8 @@ pub struct Serve {
     pub input: Option<Input>,
     /// It is a terminal.
     pub terminal: bool,
+    /// The terminal's other side, once nobody else had it open.
+    pub held: Option<OwnedFd>,
     /// The input ends with the client that gives it.
     pub input_once: bool,
     /// Who is connected.
@@ -104,10 +110,17 @@ impl Client {
         }
         if self.backlog.is_none() {
             let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-            let Ok(file) = openat(folder, c".", flags, Mode::RUSR | Mode::WUSR) else { return false };
-            self.backlog = Some(Backlog { file, from: 0, to: 0 });
+            // Not every file system has files without a name.
+            let file = openat(folder, c".", flags, Mode::RUSR | Mode::WUSR)
+                .or_else(|_| memfd_create("backlog", MemfdFlags::CLOEXEC));
+            self.backlog = file.ok().map(|file| Backlog { file, from: 0, to: 0 });
         }
-        self.backlog.as_mut().is_some_and(|backlog| backlog.add(letter, bytes).is_ok())
+        let kept = self.backlog.as_mut().is_some_and(|backlog| backlog.add(letter, bytes).is_ok());
+        if !kept {
+            // It is better to hear nothing more than to hear it with a hole.
+            self.wire.end();
+        }
+        kept
     }
 
     /// Says why its container could not be started; the exit code of who says it.
@@ -139,12 +152,12 @@ impl Backlog {
         message.extend((bytes.len() as u32 + 1).to_le_bytes());
         message.push(letter);
         message.extend_from_slice(bytes);
-        let mut rest = message.as_slice();
-        while !rest.is_empty() {
-            let length = pwrite(&self.file, rest, self.to)?;
-            self.to += length as u64;
-            rest = &rest[length..];
+        let mut written = 0;
+        while written < message.len() {
+            written += pwrite(&self.file, &message[written..], self.to + written as u64)?;
         }
+        // What is not whole was not said: on a full disk another one may take its place.
+        self.to += written as u64;
         Ok(())
     }
 
@@ -171,6 +184,7 @@ enum Watched {
     Signals,
     Listener,
     Stream(usize),
+    Check,
     Input,
     Client(usize),
 }
@@ -178,6 +192,7 @@ enum Watched {
 impl Serve {
     /// Serves until the container has ended, or for so many milliseconds.
     pub fn run(&mut self, pid: Option<Pid>, milliseconds: Option<u64>, may_rest: bool) -> Result<Event> {
+        let until = milliseconds.map(|milliseconds| clock() + milliseconds);
         loop {
             // First, because the signal may have come before somebody listened.
             if let Some(pid) = pid
@@ -198,8 +213,10 @@ impl Serve {
                 return Ok(Event::Alone);
             }
             let check = self.health.as_ref().filter(|_| pid.is_some()).map(Health::due);
-            let ready = self.wait(check.or(milliseconds))?;
-            if ready.is_empty() && milliseconds.is_some() {
+            // Of what is left, whoever comes and goes meanwhile.
+            let left = until.map(|until| until.saturating_sub(clock()));
+            let ready = self.wait(check.or(left))?;
+            if left.is_some() && (ready.is_empty() || left == Some(0)) {
                 return Ok(Event::Over);
             }
             if check.is_some()
@@ -229,6 +246,9 @@ impl Serve {
                 watch(Watched::Stream(number), stream.as_fd(), PollFlags::IN);
             }
         }
+        if let Some(output) = self.health.as_ref().and_then(Health::output) {
+            watch(Watched::Check, output.as_fd(), PollFlags::IN);
+        }
         if let Some(input) = &self.input
             && input.is_pending()
         {
@@ -257,6 +277,7 @@ impl Serve {
                 }
             }
             Watched::Stream(number) => drop(self.read_stream(number)),
+            Watched::Check => self.health.iter_mut().for_each(Health::listen),
             Watched::Input => self.give_input(),
             Watched::Client(number) => {
                 let there = !flags.intersects(PollFlags::OUT) || self.clients[number].catch_up();
@@ -341,21 +362,23 @@ impl Serve {
         }
     }
 
-    /// Reads what a stream has; whether there was something.
-    fn read_stream(&mut self, number: usize) -> bool {
-        let Some(stream) = &self.streams[number] else { return false };
+    /// Reads what a stream has; how much that was.
+    fn read_stream(&mut self, number: usize) -> usize {
+        let Some(stream) = &self.streams[number] else { return 0 };
         let mut buffer = [0; LONGEST];
         match read(stream, &mut buffer) {
             Ok(length @ 1..) => {
                 self.print(number, &buffer[..length]);
-                true
+                length
             }
-            Err(Errno::AGAIN | Errno::INTR) => false,
-            // Closed by all who could write, which is EIO for a terminal. A program may open that again, but
-            // it would be ready for ever meanwhile: what is printed then is found at the end.
+            Err(Errno::AGAIN | Errno::INTR) => 0,
+            // Closed by all who could write.
             _ => {
-                self.streams[number] = None;
-                false
+                self.held = if self.terminal { other_side(stream) } else { None };
+                if self.held.is_none() {
+                    self.streams[number] = None;
+                }
+                0
             }
         }
     }
@@ -371,12 +394,19 @@ impl Serve {
         }
     }
 
-    /// Takes what the container has still printed, after its end.
+    /// Takes what the container has still printed, after its end: as much as a pipe can hold. In the host's PID
+    /// namespace others may go on printing.
     pub fn drain(&mut self) {
         for number in 0..self.streams.len() {
-            while self.read_stream(number) {}
+            let mut left = LARGEST_PIPE;
+            while left > 0
+                && let length @ 1.. = self.read_stream(number)
+            {
+                left = left.saturating_sub(length);
+            }
             self.streams[number] = None;
         }
+        self.held = None;
         self.log.end();
         self.input = None;
     }
@@ -428,4 +458,87 @@ impl Serve {
 /// Makes reading from a stream of the container never wait.
 pub fn unblock(stream: &OwnedFd) {
     let _ = ioctl_fionbio(stream, true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::directory::Root;
+    use crate::container::people::LogSettings;
+    use crate::sys::signal::SignalSet;
+    use rustix::fs::{CWD, SealFlags, fcntl_add_seals, ftruncate};
+
+    #[test]
+    fn what_a_client_does_not_take_at_once_waits_for_it_on_any_file_system() {
+        let (ours, theirs) = Wire::pair().expect("a pair");
+        let mut client = Client::new(ours, WANTS_OUTPUT);
+        // It has no files without a name.
+        let folder = openat(CWD, c"/proc", OFlags::RDONLY, Mode::empty()).expect("a folder");
+        let mut said = 0;
+        while client.backlog.is_none() {
+            assert!(client.say(&folder, wire::OUTPUT, &[b'x'; LONGEST]), "kept");
+            said += 1;
+        }
+        let mut bytes = Vec::new();
+        for _ in 0..said {
+            assert_eq!(theirs.receive(&mut bytes, true), Ok(Some(wire::OUTPUT)));
+            assert_eq!(bytes.len(), LONGEST);
+            assert!(client.catch_up());
+        }
+        assert_eq!(theirs.receive(&mut bytes, true), Err(Errno::AGAIN));
+    }
+
+    #[test]
+    fn a_pause_does_not_last_longer_because_somebody_comes_and_goes() {
+        let path = std::env::temp_dir().join(format!("servin-serve-{}", std::process::id()));
+        let root = Root::make(path.to_str().expect("UTF-8"), "").expect("a root");
+        let (directory, _lock) = root.create("box").expect("a directory");
+        let socket = directory.socket("attach");
+        let settings = LogSettings { driver: "none".into(), ..LogSettings::default() };
+        let mut serve = Serve {
+            listener: Wire::listen(&socket).expect("a listener"),
+            signals: SignalFd::new(SignalSet::EMPTY).expect("a descriptor"),
+            streams: [None, None],
+            input: None,
+            terminal: false,
+            held: None,
+            input_once: false,
+            clients: Vec::new(),
+            log: Log::open(&directory, &settings),
+            folder: io::fcntl_dupfd_cloexec(&directory, 3).expect("a copy"),
+            stopped: false,
+            health: None,
+        };
+        let begin = std::time::Instant::now();
+        let over = core::sync::atomic::AtomicBool::new(false);
+        let order = core::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(order) && begin.elapsed().as_secs() < 5 {
+                    drop(Wire::connect(&socket));
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+            });
+            assert!(matches!(serve.run(None, Some(100), false), Ok(Event::Over)));
+            over.store(true, order);
+        });
+        assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+        std::fs::remove_dir_all(&path).expect("removed");
+    }
+
+    #[test]
+    fn a_full_disk_leaves_no_half_message_in_a_backlog() {
+        let file = memfd_create("full", MemfdFlags::ALLOW_SEALING).expect("a file");
+        ftruncate(&file, 4096).expect("a size");
+        fcntl_add_seals(&file, SealFlags::GROW).expect("no more room than that");
+        let mut backlog = Backlog { file, from: 0, to: 0 };
+        backlog.add(wire::OUTPUT, b"whole").expect("room");
+        assert!(backlog.add(wire::OUTPUT, &[b'x'; 8000]).is_err());
+        backlog.add(wire::EXIT, b"last").expect("room");
+        let mut bytes = Vec::new();
+        backlog.from += backlog.peek(&mut bytes).expect("a message");
+        assert_eq!(bytes, b"1whole");
+        backlog.from += backlog.peek(&mut bytes).expect("a message");
+        assert_eq!((bytes.as_slice(), backlog.from), (&b"Xlast"[..], backlog.to));
+    }
 }

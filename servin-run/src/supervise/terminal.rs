@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, ioctl_fionbio, read, write};
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
 use super::keys::Keys;
@@ -33,6 +34,13 @@ impl Drop for RawMode {
     }
 }
 
+/// The other side of a terminal that all processes have closed. One of them may open it again, as systemd does for each
+/// of its messages; meanwhile its master side would be ready for ever to say so (EIO), unless we hold this.
+pub fn other_side(master: &OwnedFd) -> Option<OwnedFd> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    ioctl_tiocgptpeer(master, flags).ok()
+}
+
 /// How much is taken from one side before the other has taken it.
 const BUFFER: usize = 16 * 1024;
 
@@ -49,6 +57,8 @@ pub struct Ready {
 pub struct Relay {
     /// The container's terminal; none when one of the two is gone.
     master: Option<OwnedFd>,
+    /// Its other side, once nobody else had it open.
+    held: Option<OwnedFd>,
     /// Standard input is still to be read.
     input: bool,
     /// Typed, and not yet taken by the container.
@@ -62,7 +72,7 @@ impl Relay {
     pub fn new(master: OwnedFd, input: bool, keys: Keys) -> Relay {
         // A container that does not read must not stop what it prints.
         let _ = ioctl_fionbio(&master, true);
-        Relay { master: Some(master), input, typed: VecDeque::new(), keys }
+        Relay { master: Some(master), held: None, input, typed: VecDeque::new(), keys }
     }
 
     /// Gives the container's terminal the size of ours, if we have one.
@@ -124,9 +134,12 @@ impl Relay {
                 true
             }
             Err(Errno::AGAIN | Errno::INTR) => false,
-            // The last process that had the terminal open is gone (EIO).
+            // No process has the terminal open any more (EIO).
             _ => {
-                self.master = None;
+                self.held = other_side(master);
+                if self.held.is_none() {
+                    self.master = None;
+                }
                 false
             }
         }

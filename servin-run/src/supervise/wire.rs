@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{self, Errno, IoSlice};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    accept_with, bind, connect, listen, recv, sendmsg, socket_with, socketpair,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrUnix, SocketFlags,
+    SocketType, accept_with, bind, connect, listen, recv, sendmsg, shutdown, socket_with, socketpair,
 };
 
 /// The most bytes in one message.
@@ -91,6 +91,11 @@ impl Wire {
         let letter = [letter];
         let parts = [IoSlice::new(&letter), IoSlice::new(bytes)];
         io::retry_on_intr(|| sendmsg(&self.0, &parts, &mut SendAncillaryBuffer::default(), flags)).map(drop)
+    }
+
+    /// Ends the conversation: the other side hears that it is alone.
+    pub fn end(&self) {
+        let _ = shutdown(&self.0, Shutdown::Both);
     }
 
     /// Hears the next message, and its letter; `None` when the other side is gone. With `now`, that nothing was said
