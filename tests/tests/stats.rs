@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use servin_tests::{
     Terminal, alone, cgroup_mount, fixture, forget_home, has_controller, servin, servin_program, start,
+    within,
 };
 
 /// A container that runs on; its id.
@@ -108,13 +110,15 @@ fn on_a_terminal_the_table_stays_in_its_place() {
 fn a_reading_takes_microseconds() {
     alone(|| {
         detached("one", &[], "sleep 1000");
-        let shown = servin(&["stats", "--no-stream", "--trace"]).succeeds();
-        let line = shown.err.lines().find(|line| line.contains("read what one uses")).expect("a line");
-        let micros: u32 =
-            line.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number");
+        let reading = || {
+            let shown = servin(&["stats", "--no-stream", "--trace"]).succeeds();
+            let line = shown.err.lines().find(|line| line.contains("read what one uses")).expect("a line");
+            line.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number")
+        };
+        // Other processes of a busy machine come between; what the reading itself takes shows at its best.
+        let micros: u64 = (0..10).map(|_| reading()).min().expect("ten readings");
         println!("one reading: {micros} µs");
-        // A busy or an emulated machine takes its time; more than that is another way of reading.
-        assert!(micros < 20_000, "{micros} µs");
+        assert!(Duration::from_micros(micros) <= within(Duration::from_micros(150)), "{micros} µs");
         removed(&["one"]);
     });
 }
