@@ -161,3 +161,27 @@ fn the_shared_memory_of_another_container_is_seen_with_its_namespace() {
         forget_home();
     });
 }
+
+#[test]
+fn a_namespace_of_another_container_is_that_which_it_has_now() {
+    alone(|| {
+        let people = People::of("busybox").kept().flags(&["--network", "none"]);
+        people.clone().detached("owner", &["sleep", "1000"]);
+        let guest = people.flags(&["--pid", "container:owner", "--ipc", "container:owner", "--init=false"]);
+        guest.detached("guest", &["sleep", "1000"]);
+        servin(&["stop", "-t", "0", "guest", "owner"]).succeeds();
+        servin(&["start", "guest"]).fails(&["owner does not run", "servin start owner"]);
+        // As another process.
+        servin(&["start", "owner", "guest"]).succeeds();
+        let namespaces = |name: &str| {
+            let pid = servin(&["inspect", "-f", "{{.State.Pid}}", name]).succeeds().out;
+            ["pid", "ipc", "mnt"].map(|kind| {
+                let path = format!("/proc/{}/ns/{kind}", pid.trim());
+                fs::read_link(path).expect("a namespace")
+            })
+        };
+        let (owner, guest) = (namespaces("owner"), namespaces("guest"));
+        assert!(owner[..2] == guest[..2] && owner[2] != guest[2], "{owner:?} {guest:?}");
+        servin(&["rm", "-f", "guest", "owner"]).succeeds();
+    });
+}

@@ -218,3 +218,11 @@ fn many_containers_run_at_once_and_are_listed_quickly() {
         servin(&["rm", "-fa"]).succeeds();
     });
 }
+
+#[test]
+fn what_goes_on_printing_in_the_hosts_pid_namespace_does_not_put_the_end_off() {
+    alone(|| {
+        let people = busybox().flags(&["--pid", "host", "--init=false"]);
+        people.run(&["sh", "-c", "yes & exit 3"]).ends_with(3);
+    });
+}

@@ -455,11 +455,12 @@ pub fn connect(invocation: &Invocation, given: &Given) -> Result<i32> {
     if let Some(attached) = &mut record.attached {
         let places = store.places.network(Some(&output::warning));
         let hostname = read_text(&places.file(&record.id, "hostname")).unwrap_or_default();
+        let process = store.process(&record.id)?;
         let container = Container {
             id: &record.id,
             name: &record.name,
             hostname: hostname.trim_end(),
-            pid: record.state.pid.unwrap_or_default(),
+            pid: process.map_or(0, |process| process.pid.as_raw_nonzero().get()),
         };
         attached.endpoints.push(attach::connect_running(&places, &container, &record.network, &membership)?);
     }

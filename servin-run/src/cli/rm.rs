@@ -73,7 +73,8 @@ pub fn remove(store: &Store, id: &str, force: bool, volumes: bool) -> Result<()>
         let Ok(found) = store.find(id) else { return Ok(()) };
         entry = found;
         let Ok(_lock) = entry.reload() else { return Ok(()) };
-        if !entry.record.state.phase.is_alive() {
+        // On a full disk the record may still say what is not true any more.
+        if !entry.record.state.phase.is_alive() || !entry.is_supervised()? {
             store.remove_locked(&entry)?;
             return if volumes { store.release_volumes(&entry.record) } else { Ok(()) };
         }

@@ -123,6 +123,15 @@ impl Lock {
         io::retry_on_intr(|| flock(&own, FlockOperation::LockExclusive))?;
         Ok(Lock(own))
     }
+
+    /// The same lock, unless somebody has it.
+    pub fn try_on(root: &Root) -> io::Result<Option<Lock>> {
+        let own = open_at(root.all.as_fd(), ".", DIRECTORY)?;
+        match io::retry_on_intr(|| flock(&own, FlockOperation::NonBlockingLockExclusive)) {
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            locked => locked.map(|()| Some(Lock(own))),
+        }
+    }
 }
 
 impl Drop for Lock {

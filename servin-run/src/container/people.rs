@@ -6,6 +6,8 @@
 
 mod names;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use alloc::format;
 use alloc::string::String;
@@ -18,6 +20,7 @@ use rustix::io::{self, Errno};
 pub use record::{HealthCheck, HealthResult, HealthState, Life, LogSettings, Phase, Record};
 
 use super::directory::{Directory, Lock, MOVES_ROOT, Root};
+use super::process::Alive;
 use super::record::Container;
 use super::volume::Volumes;
 use super::{removal, time};
@@ -197,11 +200,17 @@ impl Store {
     }
 
     fn free_name(&self) -> Result<String> {
+        let mut tries = 0u32;
         loop {
-            let name = names::generate()?;
+            let mut name = names::generate()?;
+            // There are some thousand names, and may be as many containers.
+            if tries > 9 {
+                name.push_str(&format!("{tries}"));
+            }
             if self.owner(&name)?.is_none() {
                 return Ok(name);
             }
+            tries += 1;
         }
     }
 
@@ -211,6 +220,7 @@ impl Store {
         let _names = self.lock()?;
         let mut entry = self.find(word)?;
         let _lock = entry.reload()?;
+        entry.record.is_whole()?;
         if entry.record.name == name {
             return Ok(());
         }
@@ -267,7 +277,10 @@ impl Store {
 
     /// Removes what is half made, or half removed, if nobody is at it any more.
     fn sweep(&self, id: &str) -> Result<()> {
-        if let Some(directory) = self.all.find(id)?
+        // Whoever makes a container has this lock before he has that of its directory.
+        let names = Lock::try_on(&self.all).step(|| format!("lock {}/containers", self.places.home))?;
+        if names.is_some()
+            && let Some(directory) = self.all.find(id)?
             && let Ok(Some(_lock)) = directory.try_lock()
             && !directory.has(RECORD)
         {
@@ -282,7 +295,7 @@ impl Store {
         for id in self.all.ids()? {
             let path = format!("{id}/{RECORD}");
             let record: Option<Record> =
-                self.all.read(&path)?.map(|text| spec::parse(&text, &path)).transpose()?;
+                self.all.read(&path)?.and_then(|text| spec::parse(&text, &path).ok());
             match record {
                 Some(record)
                     if !record.state.phase.is_alive()
@@ -327,7 +340,8 @@ impl Store {
         state.finished = Some(time::now());
         state.pid = None;
         entry.record.attached = None;
-        entry.save()?;
+        // Where that cannot be written, on a full disk, it is found out again by the next one.
+        let _ = entry.save();
         Ok(Some(entry))
     }
 
@@ -377,6 +391,12 @@ impl Store {
             .iter()
             .filter(|name| !others.iter().any(|other| other.record.has_volume(name)))
             .try_for_each(|name| volumes.remove(name))
+    }
+
+    /// The first process of a container, if it runs. The pid in its record may be somebody else's by now.
+    pub fn process(&self, id: &str) -> Result<Option<Alive>> {
+        let directory = Root::open(&self.places.root)?.map_or(Ok(None), |root| root.find(id))?;
+        Ok(directory.map(Container::look).transpose()?.and_then(|container| container.process))
     }
 
     /// Where what runs is.
@@ -462,94 +482,4 @@ pub fn new_id() -> Result<String> {
     let flags = rustix::rand::GetRandomFlags::empty();
     rustix::rand::getrandom(&mut bytes[..], flags).step(|| "get random bytes")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::string::ToString;
-
-    /// A store that is removed with the value.
-    struct Home(std::path::PathBuf);
-
-    impl Home {
-        fn new(name: &str) -> (Home, Store) {
-            let path = std::env::temp_dir().join(format!("servin-people-{}-{name}", std::process::id()));
-            let text = |part: &str| path.join(part).to_str().expect("UTF-8").to_string();
-            let store = Store::open(Places { home: text("home"), root: text("root") }).expect("a store");
-            (Home(path), store)
-        }
-    }
-
-    impl Drop for Home {
-        fn drop(&mut self) {
-            std::fs::remove_dir_all(&self.0).expect("remove");
-        }
-    }
-
-    fn record(id: &str, name: &str) -> Record {
-        let id = format!("{id:0<64}");
-        Record { id, name: name.into(), ..Record::default() }
-    }
-
-    #[test]
-    fn a_container_is_found_by_its_id_its_name_and_what_nothing_else_begins_with() {
-        let (_home, store) = Home::new("find");
-        store.create(record("ab1", "one"), "{}").expect("kept");
-        store.create(record("ab2", ""), "{}").expect("kept");
-        for word in ["one", "ab1", &format!("{:0<64}", "ab1")] {
-            assert_eq!(store.find(word).expect(word).record.name, "one");
-        }
-        let second = store.find("ab2").expect("by its id").record.name;
-        assert!(second.contains('_'), "{second}");
-        for word in ["ab", "", ".", "../ab1", "two", "ab3"] {
-            assert!(store.find(word).is_err(), "{word}");
-        }
-        assert_eq!(store.all().expect("listed").len(), 2);
-    }
-
-    #[test]
-    fn a_name_belongs_to_one_container_until_that_is_gone_or_has_another() {
-        let (_home, store) = Home::new("names");
-        let first = store.create(record("a", "one"), "{}").expect("kept");
-        let refused = store.create(record("b", "one"), "{}").err().expect("refused").to_string();
-        assert!(refused.contains("already in use"), "{refused}");
-        assert!(store.find("b").is_err(), "nothing is left of it");
-        store.rename("one", "two").expect("renamed");
-        let second = store.create(record("b", "one"), "{}").expect("kept");
-        assert!(store.rename("two", "one").is_err());
-        for entry in [first, second] {
-            let entry = store.find(&entry.record.id).expect("there");
-            store.remove_locked(&entry).expect("removed");
-        }
-        store.create(record("c", "two"), "{}").expect("kept");
-        for bad in ["-a", "a", ".names", "a/b", "ä1", "a b"] {
-            assert!(store.create(record("d", bad), "{}").is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn what_killed_commands_have_left_is_no_container_and_goes() {
-        let (home, store) = Home::new("killed");
-        let place = home.0.join("home/containers");
-        std::fs::create_dir(place.join("f".repeat(64))).expect("half made");
-        std::os::unix::fs::symlink("e".repeat(64), place.join(".names/gone")).expect("a name");
-        assert!(store.find("gone").is_err());
-        assert!(store.find("f").is_err() && !place.join("f".repeat(64)).exists());
-        std::fs::create_dir(place.join("f".repeat(64))).expect("half made");
-        assert!(store.all().expect("listed").is_empty() && !place.join("f".repeat(64)).exists());
-        store.create(record("a", "gone"), "{}").expect("the name is free");
-    }
-
-    #[test]
-    fn a_container_whose_supervisor_is_gone_was_killed() {
-        let (_home, store) = Home::new("settled");
-        let mut entry = store.create(record("a", "one"), "{}").expect("kept");
-        let lock = entry.supervise().expect("supervised");
-        entry.change(|record| record.state.phase = Phase::Running).expect("changed");
-        assert_eq!(store.find("one").expect("there").record.state.phase, Phase::Running);
-        drop(lock);
-        let state = store.find("one").expect("there").record.state;
-        assert_eq!((state.phase, state.exit_code), (Phase::Exited, Some(137)));
-    }
 }

@@ -76,6 +76,17 @@ impl Alive {
         }
     }
 
+    /// Opens a file of it in /proc, which is that of no other process.
+    pub fn open(&self, name: &str, flags: OFlags) -> Result<OwnedFd> {
+        let path = format!("/proc/{}/{name}", self.pid);
+        let file = openat(CWD, path.as_str(), flags, Mode::empty()).step(|| format!("open {path}"))?;
+        // It was this process all the time if it is still there.
+        match self.signal(0)? {
+            Some(()) => Ok(file),
+            None => Err(Error::new(format_args!("the process {} has ended", self.pid))),
+        }
+    }
+
     /// Whether it ends within as many milliseconds.
     pub fn ends_within(&self, milliseconds: u32) -> bool {
         let time = |milliseconds: u32| Timespec {

@@ -11,10 +11,9 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::people::{CONFIG, Entry};
-use crate::error::{Result, Step};
+use super::people::{CONFIG, Entry, Store};
+use crate::error::{Error, Result, Step};
 use crate::launch::file_system;
 use crate::launch::mount::{attach, new_file_system};
 use crate::launch::overlay::split;
@@ -23,21 +22,17 @@ use crate::spec;
 use crate::spec::Config;
 use crate::sys::clone::{CloneFlags, unshare};
 use crate::sys::path::openat;
-use crate::sys::signal::pidfd_send_signal;
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Opens a container's root. Who calls this for one that does not run holds its lock, so that nobody starts it meanwhile.
-pub fn of_container(entry: &Entry) -> Result<OwnedFd> {
+pub fn of_container(store: &Store, entry: &Entry) -> Result<OwnedFd> {
     let record = &entry.record;
-    if let Some(pid) = record.state.pid.filter(|_| record.state.phase.is_alive()).and_then(Pid::from_raw) {
-        let step = || format!("look into the container {}", record.name);
-        let process = pidfd_open(pid, PidfdFlags::empty()).step(step)?;
-        let path = format!("/proc/{}/root", pid.as_raw_nonzero());
-        let root = openat(CWD, path, DIRECTORY, Mode::empty()).step(step)?;
-        // It was that process all the time if it is there still.
-        pidfd_send_signal(&process, 0).step(step)?;
-        return Ok(root);
+    if record.state.phase.is_alive() {
+        let process = store.process(&record.id)?;
+        let process = process
+            .ok_or_else(|| Error::new(format_args!("the container {} has just ended", record.name)))?;
+        return process.open("root", DIRECTORY);
     }
     let config = configuration(entry)?;
     match Overlay::of(&config)? {

@@ -113,7 +113,7 @@ pub fn relay(wire: &Wire, attach: &Attach, signals: &SignalFd) -> Result<Left> {
     // Restored when it goes, on every way out of here.
     let raw = if input && attach.terminal { RawMode::enter() } else { None };
     let keys = if attach.terminal { attach.detach_keys.clone() } else { Keys::default() };
-    let mut relay = Relay { wire, keys, may_type: true, bytes: Vec::new() };
+    let mut relay = Relay { wire, keys, may_type: true, lost: None, bytes: Vec::new() };
     if attach.terminal {
         relay.send_size();
     }
@@ -170,6 +170,8 @@ struct Relay<'r> {
     keys: Keys,
     /// The container takes more.
     may_type: bool,
+    /// Why output of the container could not be printed.
+    lost: Option<Errno>,
     bytes: Vec<u8>,
 }
 
@@ -181,7 +183,14 @@ impl Relay<'_> {
                 Ok(Some(wire::OUTPUT)) => self.print(1),
                 Ok(Some(wire::ERRORS)) => self.print(2),
                 Ok(Some(wire::MORE)) => self.may_type = true,
-                Ok(Some(wire::EXIT)) => return Ok(wire::number(&self.bytes).map(Left::Ended)),
+                Ok(Some(wire::EXIT)) => {
+                    return match (wire::number(&self.bytes), self.lost) {
+                        (Some(0), Some(errno)) => {
+                            Err(Error::os("print what the container has printed", errno))
+                        }
+                        (code, _) => Ok(code.map(Left::Ended)),
+                    };
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(Some(Left::Lost)),
                 Err(Errno::AGAIN) => return Ok(None),
@@ -190,11 +199,14 @@ impl Relay<'_> {
         }
     }
 
-    /// Whoever read our output may be gone: the program would hear that from a pipe of its own.
-    fn print(&self, number: u32) {
+    /// Whoever read our output may be gone: the program would hear that from a pipe of its own. What else is lost,
+    /// because a disk is full perhaps, is our failure, which we have to say in the end.
+    fn print(&mut self, number: u32) {
         let to = if number == 1 { stdout() } else { stderr() };
-        if write_all(to, &self.bytes) == Err(Errno::PIPE) {
-            self.signal(SIGPIPE);
+        match write_all(to, &self.bytes) {
+            Ok(()) => {}
+            Err(Errno::PIPE) => self.signal(SIGPIPE),
+            Err(errno) => self.lost = Some(errno),
         }
     }
 

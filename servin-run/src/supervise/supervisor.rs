@@ -111,6 +111,7 @@ fn prepare(places: Places, id: &str, means: Means) -> Result<Supervisor> {
     let store = Store::open(places)?;
     let mut entry = store.find(id)?;
     let _lock = entry.reload()?;
+    entry.record.is_whole()?;
     if entry.is_supervised()? {
         return Err(Error::new(format_args!("the container {} runs already", entry.record.name)));
     }
@@ -140,6 +141,7 @@ fn serve(entry: &Entry, listener: OwnedFd) -> Result<Serve> {
         streams: [None, None],
         input: None,
         terminal: entry.record.terminal,
+        held: None,
         input_once: entry.record.input_once,
         clients: Vec::new(),
         log: Log::open(&entry.directory, &entry.record.log),
@@ -296,10 +298,14 @@ impl Supervisor {
         Ok(running.pid)
     }
 
-    /// The container could not be started, which is written down; or it is removed, if that is its end.
+    /// The container could not be started, which is written down; or it is removed, if that is its end. It may have
+    /// run for a moment, if that alone could not be written down.
     fn never_started(&mut self, error: &Error) -> Result<()> {
         let _lock = self.entry.reload()?;
         self.entry.directory.remove_file(SOCKET)?;
+        let id = &self.entry.record.id;
+        self.store.clean_runtime(id)?;
+        crate::network::detach(&self.store.places.network(None), id)?;
         if self.entry.record.remove {
             return self.store.remove_locked(&self.entry);
         }
@@ -361,7 +367,7 @@ impl Supervisor {
             if self.serve.stopped {
                 self.entry.record.state.phase = Phase::Exited;
                 self.entry.record.state.stopped = true;
-                self.entry.save()?;
+                let _ = self.entry.save();
                 drop(lock);
                 return self.end(code).map(|()| false);
             }
@@ -374,7 +380,8 @@ impl Supervisor {
                 }
                 Err(error) => {
                     self.entry.record.state.error = Some(format!("{error}"));
-                    self.entry.save()?;
+                    // As in `write_down`.
+                    let _ = self.entry.save();
                     code = error.code().into();
                 }
             }
@@ -399,7 +406,9 @@ impl Supervisor {
         state.finished = Some(time::now());
         (state.pid, state.oom_killed, state.stopped) = (None, oom_killed, self.serve.stopped);
         self.entry.record.attached = None;
-        self.entry.save()?;
+        // A full disk keeps nobody from hearing of the end, nor the container from its restart. Whoever reads that it
+        // runs finds out that this is not so.
+        let _ = self.entry.save();
         if again {
             self.serve.tell(wire::EXIT, &code.to_le_bytes(), false);
         }

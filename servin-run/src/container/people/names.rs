@@ -17,6 +17,13 @@ const NOUNS: &str = "argo barge barque basket beagle bottle bucket caravel carto
     pinta pitcher pod pouch prau punt raft satchel schooner skiff sloop tanker tender trawler trunk tug urn vase \
     victoria vial wherry yacht yawl";
 
+/// All of them.
+#[cfg(test)]
+pub fn all() -> impl Iterator<Item = String> {
+    let nouns = |adjective| NOUNS.split_ascii_whitespace().map(move |noun| format!("{adjective}_{noun}"));
+    ADJECTIVES.split_ascii_whitespace().flat_map(nouns)
+}
+
 /// A random name.
 pub fn generate() -> Result<String> {
     let mut bytes = [0; 4];

@@ -1,11 +1,12 @@
 //! The record of a person's container.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Directory, RECORD};
 use crate::container::volume::MountPoint;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::{Attached, Wish};
 use crate::spec;
 use crate::spec::json::{object, word_enum};
@@ -163,11 +164,22 @@ impl Phase {
 }
 
 impl Record {
-    /// Reads a container's record; `None` where it was never wholly created.
+    /// Reads a container's record; `None` where it was never wholly created. One that cannot be understood, after a
+    /// power failure perhaps, is that of a container without a name, which can be seen and removed, and nothing else.
     pub fn load(directory: &Directory) -> Result<Option<Record>> {
-        match directory.read(RECORD)? {
-            Some(text) => spec::parse(&text, &directory.file(RECORD)).map(Some),
-            None => Ok(None),
+        let Some(text) = directory.read(RECORD)? else { return Ok(None) };
+        Ok(Some(spec::parse(&text, &directory.file(RECORD)).unwrap_or_else(|error| Record {
+            id: directory.id().into(),
+            state: Life { phase: Phase::Exited, error: Some(format!("{error}")), ..Life::default() },
+            ..Record::default()
+        })))
+    }
+
+    /// An error unless the record could be read.
+    pub fn is_whole(&self) -> Result<()> {
+        match (self.name.as_str(), &self.state.error) {
+            ("", Some(error)) => Err(Error::new(error).hint("`servin rm` removes the container")),
+            _ => Ok(()),
         }
     }
 }
