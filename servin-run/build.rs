@@ -9,9 +9,6 @@ mod link;
 mod abi;
 #[path = "build/default_filter.rs"]
 mod default_filter;
-#[path = "src/order.rs"]
-#[allow(dead_code)]
-mod order;
 #[path = "src/seccomp/program.rs"]
 #[allow(dead_code)]
 mod program;

@@ -3,7 +3,7 @@
 
 pub mod channel;
 mod child;
-mod clock;
+pub mod clock;
 mod device;
 pub mod file_system;
 mod hide;

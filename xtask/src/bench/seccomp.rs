@@ -1,6 +1,7 @@
 //! `bench seccomp`: what the container tools' default profile costs each system call, in Servin's program and in those
 //! of its peers: instructions run, and the time of a getppid(2) inside.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::statistics::{median, ratio};
@@ -43,7 +44,34 @@ pub fn run(options: &Options) -> Result {
         let _ = call(line, &["delete", "--force", STAYING]);
     }
     print(&outcome?, options.markdown);
+    if options.wants("servin-run") {
+        let plain = bundle::make("bundle-unfiltered", &root, &[bundle::PAYLOAD])?;
+        let rounds = options.rounds.unwrap_or(ROUNDS) * 5;
+        let [with, without] = [&bundle, &plain].map(|bundle| planning(bundle, rounds));
+        println!(
+            "\ncompiling the profile: {} µs (servin-run; a plan with it takes {} µs, without {} µs; {rounds} rounds)",
+            with.clone()?.saturating_sub(without.clone()?),
+            with?,
+            without?
+        );
+    }
     Ok(())
+}
+
+/// The microseconds that Servin's plan for the configuration of a bundle takes.
+fn planning(bundle: &Path, rounds: usize) -> Result<u64> {
+    let program = workspace::dist().join("servin-run");
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let mut command = Command::new(&program);
+        command.args(["run", "--trace", "--plan", "--bundle"]).arg(bundle).arg(STAYING);
+        let output = command.output().map_err(|e| format!("{}: {e}", program.display()))?;
+        let trace = String::from_utf8_lossy(&output.stderr);
+        let line = trace.lines().find(|line| line.ends_with("make the plan"));
+        let time = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        times.push(time.ok_or_else(|| format!("no time for the plan: {trace}"))?);
+    }
+    Ok(median(times))
 }
 
 fn call(line: &str, arguments: &[&str]) -> Result<String> {

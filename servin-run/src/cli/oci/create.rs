@@ -9,6 +9,7 @@ use crate::container::directory::{MOVES_ROOT, Root};
 use crate::container::removal;
 use crate::error::{Error, Result};
 use crate::fs::read_text;
+use crate::launch::clock::Clock;
 use crate::launch::sealed::Company;
 use crate::plan::{self, Plan};
 use crate::spec::{self, Config, NamespaceKind};
@@ -105,8 +106,13 @@ fn make(
         session.invocation.become_sealed(company(&config))?;
     }
     pass_sockets_on(session, &mut config);
+    let mut options = options(given.switch("trace", false));
+    let clock = Clock::start(options.trace.is_some());
     let plan = plan::plan(&config, &bundle, host(given.switch("no-pivot", false)))
         .map_err(|error| error.within("config.json"))?;
+    if let (Some(trace), Some(micros)) = (options.trace, clock.micros()) {
+        trace(micros, "make the plan");
+    }
     if only_plan {
         return print(&plan).map(|_| None);
     }
@@ -127,7 +133,6 @@ fn make(
         ready: None,
     };
     let keyring = (!given.switch("no-new-keyring", false)).then(|| alloc::format!("_ses.{id}"));
-    let mut options = options(given.switch("trace", false));
     options.keyring = keyring;
     let root = Root::make(&session.globals.root, MOVES_ROOT)?;
     let created = creation::create(&root, &request, options)?;
