@@ -32,6 +32,6 @@ pub mod tar;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod unpack;
-mod worker;
+pub mod worker;
 
 pub use host::host_root;

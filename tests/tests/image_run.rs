@@ -1,8 +1,14 @@
 //! Containers of images: what the image says, and what a person says instead.
 
 use std::fs;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
-use servin_tests::{Layout, alone, fixture, forget_home, scratch, servin, tool};
+use servin_tests::{
+    Finished, Layout, alone, bind, fixture, forget_home, scratch, servin, servin_program, start, tool,
+    unmount,
+};
 
 /// An image with the probe, busybox and a configuration.
 fn app() -> String {
@@ -216,6 +222,130 @@ fn where_home_lies_on_an_overlay_containers_get_copies() {
             let run = servin(&["--home", &home, "run", "--rm", &id, "/bin/sh", "-c", script]).succeeds();
             assert_eq!(run.out, "new\ngone\n0\nx\n");
         }
-        servin_tests::unmount(&merged).expect("unmount");
+        unmount(&merged).expect("unmount");
+    });
+}
+
+const USER: u32 = 1000;
+
+/// `servin ARGUMENTS` as a user without privileges.
+fn as_user(arguments: &[&str]) -> Finished {
+    let home = scratch("user");
+    if !home.exists() {
+        fs::create_dir(&home).expect("mkdir");
+        chown(&home, Some(USER), Some(USER)).expect("give it to the user");
+    }
+    let mut command = Command::new(servin_program());
+    command.args(arguments).stdin(Stdio::null()).current_dir("/").uid(USER).gid(USER);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &home).env("XDG_RUNTIME_DIR", &home);
+    start(command).finish()
+}
+
+/// An image whose files belong to several users, some of whom let nobody else look.
+fn owned() -> Layout {
+    Layout::new("owned")
+        .layer(|root| {
+            let from = format!("{}/.", fixture("busybox").display());
+            tool("cp", &["-a", &from, root.to_str().expect("UTF-8")]);
+            for name in ["data", "data/sub"] {
+                fs::create_dir(root.join(name)).expect("mkdir");
+            }
+            for name in ["data/own", "data/gone", "data/sub/low"] {
+                fs::write(root.join(name), name).expect("write");
+            }
+            tool("chown", &["-R", "33:44", root.join("data").to_str().expect("UTF-8")]);
+            tool("chmod", &["-R", "u=rwX,go=", root.join("data").to_str().expect("UTF-8")]);
+        })
+        .layer(|root| {
+            fs::remove_file(root.join("data/gone")).expect("remove");
+            fs::remove_dir_all(root.join("data/sub")).expect("remove");
+            fs::create_dir(root.join("data/sub")).expect("mkdir");
+            fs::write(root.join("data/sub/high"), "").expect("write");
+        })
+}
+
+#[test]
+fn a_users_images_have_the_owners_that_the_helpers_map_or_one() {
+    alone(|| {
+        let text = owned().text();
+        tool("chown", &["-R", "1000:1000", &text]);
+        let files = [
+            ("/etc/subuid", "user:100000:1000\n"),
+            ("/etc/subgid", "user:200000:1000\n"),
+            ("/etc/passwd", "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"),
+        ];
+        for (path, text) in files {
+            let own = scratch(&path[1..]);
+            fs::write(&own, text).expect("write");
+            bind(own.to_str().expect("UTF-8"), path).expect("bind a file");
+        }
+        let layers = scratch("user").join(".local/share/servin/layers/sha256");
+        let run = |flags: &[&str], script: &str| {
+            let (run, shell) = (["run", "--network", "none"], ["owned", "/bin/sh", "-c", script]);
+            as_user(&[&run, flags, &shell].concat())
+        };
+        let found = "stat -c '%u:%g %n' /data /data/own /bin/busybox; find /data | sort";
+        let names = "/data\n/data/own\n/data/sub\n/data/sub/high\n";
+        let take_in = || {
+            as_user(&["load", "-i", &text]).succeeds();
+            let id = as_user(&["images", "-q"]).succeeds().out.trim().to_string();
+            as_user(&["tag", &id, "owned"]).succeeds();
+        };
+        take_in();
+        let outside = tool("find", &[layers.to_str().expect("UTF-8"), "-name", "own", "-printf", "%U:%G"]);
+        assert_eq!(outside, "100032:200043");
+        let out = run(&["--rm"], found).succeeds().out;
+        assert_eq!(out, format!("33:44 /data\n33:44 /data/own\n0:0 /bin/busybox\n{names}"));
+        // What other users of the container make is theirs, and goes with the container or into an image.
+        let make = "mkdir -p /data/new/deep; chmod 700 /data/new; echo x > /data/new/deep/file";
+        run(&["--name", "kept", "-u", "33:44"], make).succeeds();
+        let changes = as_user(&["diff", "kept"]).succeeds().out;
+        assert!(changes.contains("A /data/new/deep/file\n"), "{changes}");
+        as_user(&["commit", "kept", "second"]).succeeds();
+        let shown =
+            ["run", "--rm", "--network", "none", "second", "stat", "-c", "%u:%g", "/data/new/deep/file"];
+        assert_eq!(as_user(&shown).succeeds().out, "33:44\n");
+        as_user(&["rm", "kept"]).succeeds();
+        run(&["--rm", "-u", "33:44"], make).succeeds();
+        as_user(&["rmi", "second", "owned"]).succeeds();
+        assert_eq!(fs::read_dir(&layers).expect("list").count(), 0);
+        // Nobody gives ids to this user any more: all is his own.
+        unmount("/etc/subuid").expect("unmount");
+        fs::write(scratch("etc/subuid"), "").expect("write");
+        bind(scratch("etc/subuid").to_str().expect("UTF-8"), "/etc/subuid").expect("bind a file");
+        take_in();
+        let out = run(&["--rm"], found).succeeds().out;
+        assert_eq!(out, format!("0:0 /data\n0:0 /data/own\n0:0 /bin/busybox\n{names}"));
+        as_user(&["rmi", "owned"]).succeeds();
+        assert_eq!(fs::read_dir(&layers).expect("list").count(), 0);
+        for (path, _) in files {
+            unmount(path).expect("unmount a file");
+        }
+        fs::remove_dir_all(scratch("user")).expect("forget the user's files");
+    });
+}
+
+#[test]
+fn volumes_of_an_image_begin_with_what_all_its_layers_have_there() {
+    alone(|| {
+        let layout = owned().config(&["--config.volume=/data", "--config.volume=/new/place"]);
+        servin(&["load", "-i", &layout.text()]).succeeds();
+        let id = servin(&["images", "-q"]).succeeds().out.trim().to_string();
+        let script = "find /data | sort; stat -c '%u:%g %a' /data /data/own; cat /data/own; \
+                      grep -c ' /data \\| /new/place ' /proc/mounts; echo more > /data/more";
+        let out = servin(&["run", "--name", "one", &id, "/bin/sh", "-c", script]).succeeds().out;
+        let names = "/data\n/data/own\n/data/sub\n/data/sub/high\n";
+        assert_eq!(out, format!("{names}33:44 700\n33:44 600\ndata/own2\n"));
+        // Each container has its own; a named one keeps what it has.
+        servin(&["run", "--rm", &id, "/bin/sh", "-c", "test ! -e /data/more"]).succeeds();
+        for expected in ["0", "1"] {
+            let script = "ls /data | grep -c more; echo x > /data/more";
+            let run = servin(&["run", "--rm", "-v", "named:/data", &id, "/bin/sh", "-c", script]);
+            assert_eq!(run.out.trim(), expected);
+        }
+        servin(&["rm", "-v", "one"]).succeeds();
+        servin(&["volume", "rm", "named"]).succeeds();
+        assert_eq!(servin(&["volume", "ls", "-q"]).succeeds().out, "");
+        forget_home();
     });
 }

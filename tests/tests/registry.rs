@@ -8,7 +8,9 @@ use std::process::Command;
 
 use certificates::Authority;
 use servin_tests::registry::{Registry, Setting};
-use servin_tests::{Finished, alone, bring_up_loopback, scratch, servin_program, start, tool};
+use servin_tests::{
+    Finished, alone, bring_up_loopback, scratch, servin_program, start, tmpfs, tool, unmount,
+};
 
 /// `servin ARGUMENTS` with variables.
 fn servin_with(variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
@@ -68,6 +70,24 @@ fn a_password_comes_from_standard_input() {
         let home = std::env::var("SERVIN_HOME").expect("set by alone");
         assert!(fs::exists(format!("{home}/auth.json")).expect("look"));
         servin_with(&[], &["logout", "localhost:5000"]).succeeds();
+        servin_tests::forget_home();
+    });
+}
+
+#[test]
+fn where_the_host_has_no_authorities_a_strangers_registry_is_refused_all_the_same() {
+    alone(|| {
+        bring_up_loopback().expect("bring lo up");
+        let stranger = Authority::new("ec:P-256").sign("ec:P-256", "DNS:localhost", 0, 1);
+        let _registry =
+            Registry::start(5443, Setting { tls: Some((&stranger.0, &stranger.1)), ..Setting::default() });
+        let places: Vec<&str> =
+            ["/etc/ssl", "/etc/pki"].into_iter().filter(|place| fs::exists(place).expect("look")).collect();
+        places.iter().for_each(|place| tmpfs(place).expect("hide the host's authorities"));
+        let unset = [("SSL_CERT_FILE", ""), ("SSL_CERT_DIR", "")];
+        servin_with(&unset, &["pull", "localhost:5443/image"])
+            .fails(&["an authority that is not trusted here"]);
+        places.iter().for_each(|place| unmount(place).expect("unmount"));
         servin_tests::forget_home();
     });
 }

@@ -5,8 +5,8 @@ use super::image::{self, export, import, list, load, remove};
 use super::suggestion::did_you_mean;
 use super::{
     Invocation, attach, check, completion, copy, exec, help, inspect, login, logs, manual, network, oci,
-    output, pause, port, ps, pull, push, rm, run, start, stats, stop, system, top, update, version, volume,
-    wait,
+    output, pause, port, ps, pull, push, rm, rootless, run, start, stats, stop, system, top, update, version,
+    volume, wait,
 };
 use crate::error::{Error, Result};
 use crate::fs::descriptors::close_on_exec_from;
@@ -198,8 +198,25 @@ pub fn main(invocation: &Invocation) -> Result<i32> {
     if given.switch("help", false) {
         return output::result(help::command(entry.command, help::Detail::Short)).map(|()| 0);
     }
-    (entry.run)(invocation, &given)
+    match IN_NAMESPACE.contains(&entry.path()) {
+        true => rootless::with_ids(invocation, &given, &mut |inside| (entry.run)(inside, &given)),
+        false => (entry.run)(invocation, &given),
+    }
 }
+
+/// Commands that write, read or remove files of images and containers whose owners count.
+const IN_NAMESPACE: &[&str] = &[
+    "image pull",
+    "image load",
+    "image import",
+    "image from-host",
+    "image rm",
+    "image prune",
+    "system prune",
+    "commit",
+    "export",
+    "diff",
+];
 
 /// What words call.
 pub enum Found<'w> {

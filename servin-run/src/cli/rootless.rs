@@ -7,9 +7,12 @@ use alloc::vec::Vec;
 use rustix::process::{getegid, geteuid};
 
 use super::Invocation;
+use super::arguments::Given;
 use crate::container::placement::is_host_root;
+use crate::error::Result;
 use crate::fs::read_text;
-use crate::launch::user_namespace::helper;
+use crate::launch::user_namespace::{self, helper};
+use crate::plan::namespaces;
 use crate::spec::IdMapping;
 
 /// Where what runs is kept: /run/servin for root, else the user's own directory, as the XDG base directory
@@ -68,6 +71,29 @@ pub fn id_maps() -> Option<[Vec<IdMapping>; 2]> {
         }
     }
     Some(maps)
+}
+
+/// Does something with files of images: where a user has ids to map, as root of a user namespace that has those, so
+/// that the files have their owners.
+pub fn with_ids(
+    invocation: &Invocation,
+    given: &Given,
+    work: &mut dyn FnMut(&Invocation) -> Result<i32>,
+) -> Result<i32> {
+    let several = |maps: &[Vec<IdMapping>; 2]| maps.iter().all(|map| map.len() > 1);
+    let Some([uids, gids]) = id_maps().filter(several) else { return work(invocation) };
+    // Where root's are is not where the user's are.
+    let places = [
+        format!("SERVIN_HOME={}", invocation.home(given)?),
+        format!("SERVIN_ROOT={}", invocation.root(given)?),
+    ];
+    let environment = places.iter().map(String::as_str).chain(invocation.environment.iter().copied());
+    let inside = Invocation {
+        arguments: invocation.arguments.clone(),
+        environment: environment.collect(),
+        raw: invocation.raw,
+    };
+    user_namespace::within(&namespaces::id_maps("/etc/subuid", &uids, &gids)?, &mut || work(&inside))
 }
 
 /// Changes a map of [`id_maps`] so that the caller has the same id inside as outside; returns that id. What was mapped

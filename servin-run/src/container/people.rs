@@ -26,7 +26,9 @@ use super::volume::Volumes;
 use super::{removal, time};
 use crate::error::{Error, Result, Step};
 use crate::image::copy::{make_directory, open_at};
+use crate::launch::user_namespace;
 use crate::network;
+use crate::plan::namespaces;
 use crate::spec;
 use crate::sys::path::{readlinkat, symlinkat, unlinkat};
 
@@ -363,12 +365,19 @@ impl Store {
     /// Removes a container that does not run. Who calls this holds its lock.
     pub fn remove_locked(&self, entry: &Entry) -> Result<()> {
         self.clean_runtime(&entry.record.id)?;
+        let config = entry.directory.read(CONFIG)?;
         // The record first: what is left of a removal that was killed is not taken for a container.
         entry.directory.remove_file(RECORD)?;
         if self.owner(&entry.record.name)?.as_ref() == Some(&entry.record.id) {
             self.release(&entry.record.name);
         }
-        entry.directory.remove()?;
+        entry.directory.remove().or_else(|error| {
+            // What a user's container has made for other users of its own is not his.
+            let config: spec::Config = spec::parse(config.as_deref().unwrap_or_default(), CONFIG)?;
+            let linux = config.linux.filter(|linux| linux.uid_mappings.len() > 1).ok_or(error)?;
+            let maps = namespaces::id_maps("linux", &linux.uid_mappings, &linux.gid_mappings)?;
+            user_namespace::within(&maps, &mut || entry.directory.remove().map(|()| 0)).map(drop)
+        })?;
         match entry.record.remove {
             true => self.release_volumes(&entry.record),
             false => Ok(()),

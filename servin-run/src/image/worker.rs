@@ -79,9 +79,7 @@ impl Worker {
                 let _ = set_parent_process_death_signal(Some(Signal::KILL));
                 let done = work(to_parent.as_fd());
                 if let Err(error) = &done {
-                    let (step, errno, hint) = error.parts();
-                    let errno = errno.map_or(0, Errno::raw_os_error);
-                    let _ = write_all(to_parent.as_fd(), format!("e{errno}\t{step}\t{hint}\n").as_bytes());
+                    tell(to_parent.as_fd(), error);
                 }
                 servin_init::sys::process::exit(done.is_err().into())
             }
@@ -121,8 +119,15 @@ pub fn wait(workers: &[&Worker]) -> Result<Vec<bool>> {
     Ok(polled.iter().map(|polled| !polled.revents().is_empty()).collect())
 }
 
-/// The child's error.
-fn failure(said: &str) -> Error {
+/// Tells a parent why its child has failed.
+pub fn tell(pipe: BorrowedFd<'_>, error: &Error) {
+    let (step, errno, hint) = error.parts();
+    let errno = errno.map_or(0, Errno::raw_os_error);
+    let _ = write_all(pipe, format!("e{errno}\t{step}\t{hint}\n").as_bytes());
+}
+
+/// The error that a child has told.
+pub fn failure(said: &str) -> Error {
     let mut fields = said.strip_prefix('e').unwrap_or_default().trim_end_matches('\n').splitn(3, '\t');
     let errno: i32 = fields.next().and_then(|text| text.parse().ok()).unwrap_or(0);
     let (step, hint) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());

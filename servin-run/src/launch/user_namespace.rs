@@ -5,13 +5,15 @@ use alloc::string::String;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Access, CWD, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, WaitOptions, getegid, geteuid, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, waitpid};
 
 use super::hooks;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
+use crate::fs::read_to_end;
+use crate::image::worker;
 use crate::plan::namespaces::{IdMaps, IdRange};
 use crate::spec;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
@@ -95,6 +97,44 @@ pub fn make(maps: &IdMaps) -> Result<OwnedFd> {
             drop(held);
             let _ = waitpid(Some(pid), WaitOptions::empty());
             namespace
+        }
+    }
+}
+
+/// Does something in a child that is root in a user namespace with these maps, and in a mount namespace: so files have
+/// the owners that the container sees. Where the host allows no such namespace it is done here.
+pub fn within(maps: &IdMaps, work: &mut dyn FnMut() -> Result<i32>) -> Result<i32> {
+    let (waits, held) = pipe_with(PipeFlags::CLOEXEC).step(|| "make a pipe")?;
+    let (said, tells) = pipe_with(PipeFlags::CLOEXEC).step(|| "make a pipe")?;
+    let pid = match clone3(CloneFlags::NEWUSER | CloneFlags::NEWNS, None) {
+        Err(_) => return work(),
+        Ok(Cloned::Parent(pid)) => pid,
+        Ok(Cloned::Child { .. }) => {
+            drop((held, said));
+            // Whoever does not write the maps is gone.
+            if !matches!(rustix::io::read(&waits, &mut [0; 1]), Ok(1)) {
+                servin_init::sys::process::exit(1);
+            }
+            let _ = set_parent_process_death_signal(Some(Signal::KILL));
+            let code = work().unwrap_or_else(|error| {
+                worker::tell(tells.as_fd(), &error);
+                error.code().into()
+            });
+            servin_init::sys::process::exit(code)
+        }
+    };
+    drop((waits, tells));
+    let mapped = write_maps(pid, maps)
+        .and_then(|()| write_all(held.as_fd(), b"m").step(|| "let the process in the user namespace go on"));
+    drop(held);
+    let told = read_to_end(&said).unwrap_or_default();
+    let ended = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty())).step(|| "wait for a process")?;
+    mapped?;
+    match ended.and_then(|(_, status)| status.exit_status()) {
+        Some(code) if told.is_empty() => Ok(code),
+        code => {
+            let error = worker::failure(&String::from_utf8_lossy(&told));
+            Err(error.exit_code(code.and_then(|code| code.try_into().ok()).unwrap_or(125)))
         }
     }
 }

@@ -11,7 +11,7 @@ use super::super::arguments::{Command, Given, Group, flag};
 use super::super::image::{PLATFORM, platform};
 use super::super::login::AUTHFILE;
 use super::super::oci::{self, signals};
-use super::super::{Invocation, pull};
+use super::super::{Invocation, pull, rootless};
 use crate::container::people::{HealthCheck, Record, Store};
 use crate::container::view;
 use crate::error::{Error, Result, Step};
@@ -290,8 +290,11 @@ fn find(invocation: &Invocation, given: &Given, store: &store::Store, word: &str
     let here = store.find(word)?.filter(runs);
     let when = given.value("pull").unwrap_or("missing");
     let fetch = |name: &Reference| {
-        let digest = pull::fetch(invocation, given, store, name, given.switch("quiet", false))?;
-        store.get(&digest)
+        rootless::with_ids(invocation, given, &mut |inside| {
+            let store = super::super::image::store(inside, given)?;
+            pull::fetch(inside, given, &store, name, given.switch("quiet", false)).map(|_| 0)
+        })?;
+        store.get(word)
     };
     let name = || {
         let name = Reference::parse(word)?;

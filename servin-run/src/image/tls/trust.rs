@@ -43,14 +43,15 @@ pub fn configuration(authority: &str, insecure: bool, environment: &Environment)
     let builder = if insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody))
     } else {
-        builder.with_root_certificates(roots(authority, environment)?)
+        builder.with_root_certificates(roots(authority, environment, BUNDLES)?)
     };
     let mut configuration = builder.with_no_client_auth();
     configuration.resumption = Resumption::disabled();
     Ok(Arc::new(configuration))
 }
 
-fn roots(authority: &str, environment: &Environment) -> Result<RootCertStore> {
+/// The authorities; of `bundles` the first that is there.
+fn roots(authority: &str, environment: &Environment, bundles: &[&str]) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| environment.variable(name));
     if let [Some(file), _] = named {
@@ -62,7 +63,7 @@ fn roots(authority: &str, environment: &Environment) -> Result<RootCertStore> {
             .for_each(|directory| add_directory(&mut roots, directory, &["pem", "crt", "0"]));
     }
     if named == [None, None] {
-        for bundle in BUNDLES {
+        for bundle in bundles {
             if add_file(&mut roots, bundle).is_ok() {
                 break;
             }
@@ -164,6 +165,33 @@ impl ServerCertVerifier for Anybody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_the_host_has_no_authorities_mozillas_are_taken() {
+        let environment = Environment::default();
+        let built_in = roots("x", &environment, &["/nowhere"]).expect("roots");
+        assert!(built_in.len() > 100, "{}", built_in.len());
+        // They are those that Debian's package has too, where that is installed: by their names and their keys.
+        let mut debians = RootCertStore::empty();
+        if add_file(&mut debians, "/etc/ssl/certs/ca-certificates.crt").is_ok() && debians.len() > 100 {
+            let known = |root: &rustls::pki_types::TrustAnchor| {
+                let same = |other: &&rustls::pki_types::TrustAnchor| {
+                    (&other.subject, &other.subject_public_key_info)
+                        == (&root.subject, &root.subject_public_key_info)
+                };
+                debians.roots.iter().any(|root| same(&root))
+            };
+            let count = built_in.roots.iter().filter(|root| known(root)).count();
+            assert!(count * 3 > built_in.len() * 2, "{count} of {}", built_in.len());
+        }
+        // Who names others gets those alone.
+        let lines = Vec::from(["SSL_CERT_DIR=/nowhere".into()]);
+        let named = Environment { lines, ..Environment::default() };
+        assert!(roots("x", &named, BUNDLES).expect("roots").is_empty());
+        let lines = Vec::from(["SSL_CERT_FILE=/nowhere".into()]);
+        let named = Environment { lines, ..Environment::default() };
+        assert!(roots("x", &named, BUNDLES).is_err());
+    }
 
     #[test]
     fn certificates_are_found_among_commentary() {
