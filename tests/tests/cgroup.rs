@@ -38,12 +38,13 @@ fn a_container_is_born_in_its_cgroup_and_takes_it_along() {
     alone(|| {
         let bundle = sleeper();
         let pid = bundle.created();
-        let path = format!("/servin-{}", bundle.name());
+        let path = format!("/servin/{}", bundle.name());
         assert_eq!(place_of(pid), path);
         assert_eq!(read(&format!("{path}/cgroup.procs")[1..]).trim(), pid.to_string());
         bundle.oci("start", &[]).succeeds();
         assert_eq!(place_of(pid), path);
         bundle.ended(pid);
+        assert!(!cgroup("servin").exists(), "the common cgroup stays behind");
     });
 }
 
@@ -51,7 +52,7 @@ fn a_container_is_born_in_its_cgroup_and_takes_it_along() {
 fn the_cgroup_is_the_one_that_the_config_names() {
     alone(|| {
         for (given, path) in
-            [("/a/b", "/a/b"), ("a/b", "/a/b"), ("//x/../a/./b/", "/a/b"), ("", "/servin-test-3")]
+            [("/a/b", "/a/b"), ("a/b", "/a/b"), ("//x/../a/./b/", "/a/b"), ("", "/servin/test-3")]
         {
             let bundle = sleeper().set("/linux/cgroupsPath", given).id("test-3");
             let pid = bundle.started();
@@ -133,7 +134,7 @@ fn exec_joins_the_cgroup_and_one_below_it_on_request() {
     alone(|| {
         let bundle = sleeper().capabilities(&["CAP_KILL"]);
         let pid = bundle.started();
-        let own = format!("servin-{}", bundle.name());
+        let own = format!("servin/{}", bundle.name());
         fs::create_dir_all(cgroup(&own).join("below/deep")).expect("make cgroups");
         for (flags, path) in [
             (&[][..], String::new()),
@@ -166,7 +167,7 @@ fn what_shares_the_hosts_pids_is_found_by_the_cgroup_and_killed_with_it() {
         oci(&["kill", bundle.name(), "KILL"]).succeeds();
         assert_eq!(reap_one(pid), 128 + 9);
         assert_eq!(status(bundle.name()), "stopped");
-        let left = read(&format!("servin-{}/cgroup.procs", bundle.name()));
+        let left = read(&format!("servin/{}/cgroup.procs", bundle.name()));
         assert_eq!(left.lines().count(), 2, "{left}");
         bundle.oci("kill", &["--all"]).succeeds();
         for pid in left.lines() {
@@ -178,7 +179,7 @@ fn what_shares_the_hosts_pids_is_found_by_the_cgroup_and_killed_with_it() {
         let bundle = shell("sleep 3000 & exec sleep 3002").no_namespace("pid");
         let pid = bundle.started();
         until("they do not start", || {
-            read(&format!("servin-{}/cgroup.procs", bundle.name())).lines().count() == 2
+            read(&format!("servin/{}/cgroup.procs", bundle.name())).lines().count() == 2
         });
         kill(pid, 9).expect("kill the first process");
         assert_eq!(reap_one(pid), 128 + 9);
@@ -192,7 +193,7 @@ fn cgroups_that_the_container_has_made_are_removed_with_it() {
     alone(|| {
         let bundle = sleeper();
         let pid = bundle.started();
-        let own = cgroup(&format!("servin-{}", bundle.name()));
+        let own = cgroup(&format!("servin/{}", bundle.name()));
         fs::create_dir_all(own.join("a/b/c")).expect("make cgroups");
         fs::create_dir_all(own.join("d")).expect("make cgroups");
         fs::write(own.join("a/b/c/cgroup.procs"), pid.to_string()).expect("move the process");
@@ -281,7 +282,7 @@ fn a_container_with_a_writable_mount_owns_its_cgroup() {
         let out = running.says("kept");
         assert!(out.contains("0::/own\n"), "{out}");
         let owner = |name: &str| {
-            fs::metadata(cgroup(&format!("servin-{}/{name}", bundle.name()))).expect("look").uid()
+            fs::metadata(cgroup(&format!("servin/{}/{name}", bundle.name()))).expect("look").uid()
         };
         let owners = ["", "cgroup.procs", "cgroup.threads", "cgroup.max.depth", "cgroup.freeze"].map(owner);
         assert_eq!(owners, [100_000, 100_000, 100_000, 0, 0]);
@@ -326,7 +327,7 @@ fn where_the_kernel_cannot_let_it_be_born_there_the_process_moves_itself() {
     alone(|| {
         let bundle = shell("cat /proc/self/cgroup; sleep 1000").refusing(&["clone3"]);
         let mut running = bundle.start();
-        running.says(&format!("0::/servin-{}\n", bundle.name()));
+        running.says(&format!("0::/servin/{}\n", bundle.name()));
         running.signal(15);
         bundle.oci("delete", &["--force"]);
         running.finish();

@@ -131,7 +131,7 @@ fn update_changes_limits_now_and_for_the_next_start() {
         servin(&["update", "--pids-limit", "5", "nobody"]).fails(&["nobody"]);
         servin(&["update"]).fails(&["name or ID"]);
         servin(&["update", "--restart", "sometimes", "one"]).fails(&["--restart sometimes"]);
-        let file = |name: &str| cgroup_mount().expect("cgroup v2").join(format!("servin-{id}")).join(name);
+        let file = |name: &str| cgroup_mount().expect("cgroup v2").join(format!("servin/{id}")).join(name);
         let read = |name: &str| fs::read_to_string(file(name)).expect("a limit").trim().to_string();
         if !has_controller("memory") {
             servin(&["update", "--memory", "64m", "one"]).fails(&["memory controller"]);

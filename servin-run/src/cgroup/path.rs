@@ -7,17 +7,19 @@ use alloc::vec::Vec;
 
 use crate::error::{Error, Result};
 
-/// The path from the hierarchy's root: that of the configuration, or `/servin-ID`. A relative one starts at the
+/// The cgroup of all containers that are not told another; gone with the last of them.
+pub const COMMON: &str = "/servin";
+
+/// The path from the hierarchy's root: that of the configuration, or `/servin/ID`. A relative one starts at the
 /// parent of `own`, the cgroup of this process, as runc has it: `own` itself has processes, so that no controller
 /// could be enabled below it.
 pub fn resolve(configured: Option<&str>, id: &str, own: &str) -> Result<String> {
     let mut parts = Vec::new();
     let path = configured.unwrap_or_default();
     if path.is_empty() {
-        // No directory for all of them: each start would have to make it, or look whether it is there.
-        return Ok(alloc::format!("/servin-{id}"));
-    }
-    if is_systemd(path) {
+        push(&mut parts, COMMON);
+        push(&mut parts, id);
+    } else if is_systemd(path) {
         return Err(refused(path, "is in the form slice:prefix:name, which is for the systemd driver"));
     } else {
         let mut inside = Vec::new();
@@ -66,8 +68,8 @@ mod tests {
     #[test]
     fn paths_stay_where_they_belong() {
         for (configured, own, expected) in [
-            (None, "/", "/servin-box"),
-            (Some(""), "/user.slice", "/servin-box"),
+            (None, "/", "/servin/box"),
+            (Some(""), "/user.slice", "/servin/box"),
             (Some("/a/b"), "/user.slice/me", "/a/b"),
             (Some("//a/./b//"), "/", "/a/b"),
             (Some("a/b"), "/user.slice/me", "/user.slice/a/b"),

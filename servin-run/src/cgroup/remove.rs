@@ -9,6 +9,7 @@ use rustix::io::{self, Errno};
 use servin_init::sys::clock::now;
 
 use super::file;
+use super::path::COMMON;
 use super::processes::{PATIENCE, below};
 use super::tree::Cgroup;
 use crate::error::{Result, Step};
@@ -28,7 +29,10 @@ impl Cgroup {
         let mut delay = 1;
         loop {
             match unlinkat(&parent, name, AtFlags::REMOVEDIR) {
-                Ok(()) | Err(Errno::NOENT) => return Ok(()),
+                Ok(()) | Err(Errno::NOENT) => {
+                    remove_common(self.path());
+                    return Ok(());
+                }
                 // cgroupfs says EBUSY of cgroups below and of processes alike.
                 Err(Errno::BUSY | Errno::NOTEMPTY) => {}
                 Err(errno) => return Err(errno).step(step),
@@ -47,7 +51,20 @@ impl Cgroup {
 
 /// Removes the directory at `path` if it is an empty cgroup without processes; whether it was.
 pub fn remove_if_empty(path: &str) -> bool {
-    unlinkat(CWD, path, AtFlags::REMOVEDIR).is_ok()
+    let removed = unlinkat(CWD, path, AtFlags::REMOVEDIR).is_ok();
+    if removed {
+        remove_common(path);
+    }
+    removed
+}
+
+/// With the last of them goes the cgroup of all containers that were not told another.
+fn remove_common(path: &str) {
+    if let Some((parent, _)) = path.rsplit_once('/')
+        && parent.ends_with(COMMON)
+    {
+        let _ = unlinkat(CWD, parent, AtFlags::REMOVEDIR);
+    }
 }
 
 /// One way down from `name`: at each level the cgroups are removed that can be, and one that cannot is entered.

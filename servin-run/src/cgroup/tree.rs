@@ -16,6 +16,7 @@ use rustix::process::Pid;
 use super::file::{self, has_word};
 use super::hierarchy::{self, Hierarchy};
 use super::limits::Limits;
+use super::path::COMMON;
 use crate::error::{Error, Result, Step};
 use crate::sys::path::{mkdirat, unlinkat};
 
@@ -178,6 +179,34 @@ impl Hierarchy {
     /// themselves are still to be applied.
     pub fn create(&self, path: &str, limits: &Limits) -> Result<Made> {
         self.require(&limits.controllers)?;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.make(path, limits) {
+                // The cgroup above was empty for a moment, and whoever emptied it has removed it.
+                Err(error)
+                    if matches!(error.errno(), Some(Errno::NOENT | Errno::NODEV))
+                        && path.starts_with(COMMON)
+                        && attempts < 100 => {}
+                made => return made,
+            }
+        }
+    }
+
+    /// Enables the controllers that `limits` need for a cgroup that is there, at `directory` in the file system.
+    pub fn enable_for(&self, directory: &str, limits: &Limits) -> Result<()> {
+        self.require(&limits.controllers)?;
+        let mut here = self.directory("");
+        let below = directory.strip_prefix(&here).unwrap_or_default();
+        for name in below.split('/').filter(|name| !name.is_empty()) {
+            let directory = file::open_absolute(&here).step(|| format!("open {here}"))?;
+            enable(&directory, &here, &self.controllers, limits)?;
+            here = format!("{here}/{name}");
+        }
+        Ok(())
+    }
+
+    fn make(&self, path: &str, limits: &Limits) -> Result<Made> {
         let mut undo = Undo::default();
         let mut here = self.directory("");
         let mut directory = file::open_absolute(&here).step(|| format!("open {here}"))?;
@@ -207,19 +236,6 @@ impl Hierarchy {
         }
         undo.complete.clone_from(&cgroup.path);
         Ok(Made { cgroup, undo })
-    }
-
-    /// Enables the controllers that `limits` need for a cgroup that is there, at `directory` in the file system.
-    pub fn enable_for(&self, directory: &str, limits: &Limits) -> Result<()> {
-        self.require(&limits.controllers)?;
-        let mut here = self.directory("");
-        let below = directory.strip_prefix(&here).unwrap_or_default();
-        for name in below.split('/').filter(|name| !name.is_empty()) {
-            let directory = file::open_absolute(&here).step(|| format!("open {here}"))?;
-            enable(&directory, &here, &self.controllers, limits)?;
-            here = format!("{here}/{name}");
-        }
-        Ok(())
     }
 }
 
