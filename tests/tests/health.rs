@@ -85,7 +85,7 @@ fn a_check_may_say_more_than_a_pipe_holds() {
     alone(|| {
         People::of("busybox")
             .flags(&["--health-cmd", "yes | head -c 300000", "--health-interval=50ms", "--health-retries=1"])
-            .flags(&["--health-timeout=30s"])
+            .flags(&["--health-timeout=30s", "--network=none"])
             .detached("web", &["sleep", "1000"]);
         let seen = until("healthy", "web");
         assert_eq!(seen["Log"][0]["Output"].as_str().map(str::len), Some(4096));

@@ -226,3 +226,23 @@ fn what_goes_on_printing_in_the_hosts_pid_namespace_does_not_put_the_end_off() {
         people.run(&["sh", "-c", "yes & exit 3"]).ends_with(3);
     });
 }
+
+#[test]
+fn what_the_caller_has_left_open_is_not_held_beside_the_container() {
+    alone(|| {
+        let (mut reader, writer) = std::io::pipe().expect("make a pipe");
+        let writer = fs::File::from(std::os::fd::OwnedFd::from(writer));
+        servin_tests::set_descriptor_inherited(&writer);
+        // With a line that has not ended, its supervisor has something in mind that no other program could go on with.
+        busybox().detached("prompt", &["sh", "-c", "printf name:; exec sleep 1000"]);
+        drop(writer);
+        let (sender, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = std::io::Read::read(&mut reader, &mut [0]);
+            sender.send(()).expect("the test waits");
+        });
+        let heard = ended.recv_timeout(servin_tests::within(Duration::from_secs(5)));
+        servin(&["rm", "-f", "prompt"]).succeeds();
+        assert!(heard.is_ok(), "the pipe is open somewhere");
+    });
+}

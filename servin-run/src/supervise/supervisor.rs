@@ -36,10 +36,10 @@ use crate::container::placement::Manager;
 use crate::container::record::Record as Running;
 use crate::container::time;
 use crate::error::{Error, Result, Step};
-use crate::fs::descriptors::{stderr, stdout};
+use crate::fs::descriptors::{stderr, stdin, stdout};
 use crate::launch;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
-use crate::sys::descriptors::adopt;
+use crate::sys::descriptors::{adopt, close_all_but};
 use crate::sys::exec::{Vector, execve};
 use crate::sys::path::openat;
 use crate::sys::signal::{self, SignalFd, SignalSet};
@@ -71,9 +71,14 @@ pub fn begin(store: &Store, id: &str, means: Means, wants: u8) -> Result<Wire> {
         Cloned::Parent(_) => Ok(ours),
         Cloned::Child { .. } => {
             drop(ours);
-            let places = store.places.clone();
-            let client = Client::new(theirs, wants);
-            servin_init::sys::process::exit(main(places, id, means, client))
+            // A lock or a pipe that the caller has left open in us ends with the command, and not with the container.
+            let closed = close_all_but(&[stdin(), stdout(), stderr(), theirs.as_fd()]);
+            let mut client = Client::new(theirs, wants);
+            let code = match closed.step(|| "close the caller's descriptors") {
+                Ok(()) => main(store.places.clone(), id, means, client),
+                Err(error) => client.fail(&error),
+            };
+            servin_init::sys::process::exit(code)
         }
     }
 }
