@@ -299,6 +299,43 @@ fn podman_stops_kills_pauses_and_removes() {
 }
 
 #[test]
+fn podmans_user_namespaces_map_ids_as_asked() {
+    alone(|| {
+        let podman = Engines::new();
+        let map = |arguments: &[&str]| -> Vec<String> {
+            let script = ["bb", "sh", "-c", "id -u; cat /proc/self/uid_map"];
+            let out = podman.run(&[arguments, &script].concat()).succeeds().out;
+            out.split_whitespace().map(str::to_string).collect()
+        };
+        // Where from is the choice of Podman, out of what /etc/subuid gives to its user "containers".
+        let mine = "containers:200000:1000000\n";
+        let script = "for file in /etc/subuid /etc/subgid; do printf %s \"$0\" > /run/sub && mount --bind /run/sub $file; done";
+        let mut give = podman.command("sh");
+        give.args(["-c", script, mine]);
+        start(give).finish().succeeds();
+        let map_of = map(&["--userns", "auto:size=4096"]);
+        assert_eq!((map_of[0].as_str(), map_of[1].as_str(), map_of[3].as_str()), ("0", "0", "4096"));
+        assert!(map_of[2].parse::<u32>().is_ok_and(|outside| outside >= 200_000), "{map_of:?}");
+        let fixed = ["--userns", "auto:size=100,uidmapping=0:300000:100,gidmapping=0:300000:100"];
+        assert_eq!(map(&fixed)[..3], ["0", "0", "300000"]);
+        assert_eq!(map(&["--userns", "host"])[..3], ["0", "0", "0"]);
+        // Another container's, joined by its path.
+        let held = ["--name", "held", "--network", "none", "--uidmap", "0:100000:5000"];
+        podman.podman(&[&["run", "-d"][..], &held, &["bb", "sh", "-c", SLEEPER]].concat()).succeeds();
+        assert_eq!(map(&["--userns", "container:held"]), ["0", "0", "100000", "5000"]);
+        let words = podman.podman(&["exec", "held", "cat", "/proc/self/uid_map"]).succeeds().out;
+        assert!(words.contains("100000"), "{words}");
+        podman.podman(&["stop", "-t", "10", "held"]).succeeds();
+        podman.podman(&["rm", "held"]).succeeds();
+        // These are for callers without privileges.
+        for mode in ["keep-id", "nomap"] {
+            podman.run(&["--userns", mode, "bb", "true"]).fails(&[mode, "rootless"]);
+        }
+        assert_eq!(podman.left(), [""; 0]);
+    });
+}
+
+#[test]
 fn podmans_pods_share_namespaces() {
     alone(|| {
         let podman = Engines::new();

@@ -128,9 +128,10 @@ pub fn plan(linux: &spec::Linux) -> Result<Namespaces> {
 fn maps(linux: &spec::Linux, planned: &Namespaces) -> Result<Option<IdMaps>> {
     let given = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
     if !planned.is_new(NamespaceKind::User) {
-        return match given {
+        // One that is joined is mapped already, and engines say once more how (Podman's --userns container:NAME).
+        return match given && !planned.separate(NamespaceKind::User) {
             true => Err(Error::new(
-                "linux.uidMappings and linux.gidMappings: there is no new user namespace in linux.namespaces to map",
+                "linux.uidMappings and linux.gidMappings: there is no user namespace in linux.namespaces to map",
             )),
             false => Ok(None),
         };
