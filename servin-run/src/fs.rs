@@ -27,6 +27,18 @@ pub fn read_text(path: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::new(format_args!("{path}: not UTF-8")))
 }
 
+/// Reads a regular file, of which less than was asked for is the end.
+pub fn read_whole(file: impl AsFd) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        bytes.reserve(4096);
+        let room = bytes.capacity() - bytes.len();
+        if io::retry_on_intr(|| io::read(&file, spare_capacity(&mut bytes)))? < room {
+            return Ok(bytes);
+        }
+    }
+}
+
 /// Reads a file from where it stands to its end.
 pub fn read_to_end(file: impl AsFd) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

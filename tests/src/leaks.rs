@@ -114,7 +114,7 @@ fn is_state(name: &str) -> bool {
         ".networks/ports",
     ];
     let below = [HOME, STATE].iter().find_map(|place| name.strip_prefix(place)?.strip_prefix('/'));
-    !below.is_some_and(|name| STAYS.contains(&name))
+    !below.is_some_and(|name| STAYS.contains(&name) || name.starts_with("containers/.supervised-"))
 }
 
 fn names_below(directory: &Path) -> BTreeSet<String> {

@@ -31,7 +31,7 @@ pub use cgroup::{cgroup_mount, has_controller};
 pub use image::{Layout, assert_same, listing, mounted, tool};
 pub use oci::{oci, state, status};
 pub use outside::{OUR_ADDRESS, OUR_ADDRESS6, OUTSIDE, OUTSIDE6, Outside, ask, ask_from, in_network_of};
-pub use people::{DOCKERS_CAPABILITIES, People, field, servin};
+pub use people::{DOCKERS_CAPABILITIES, People, field, pid, servin, supervisor};
 pub use places::{
     SCRATCH, VICTIM, debian_root, fixture, probe, scratch, servin_init, servin_program, servin_run,
 };
@@ -40,7 +40,7 @@ pub use run::{Finished, Running, children, quiet, refusing, start, until, within
 pub use server::{Server, assert_answers, at, nft_lists, redirections};
 pub use sys::{
     Given, bind, bring_up_loopback, file_system, idmapped_mounts_work, kill, kill_group, mount_flags,
-    reap_one, receive_descriptor, set_descriptor_inherited, tmpfs, unmount,
+    reap_one, receive_descriptor, set_descriptor_inherited, time_of_children, tmpfs, unmount,
 };
 pub use terminal::Terminal;
 

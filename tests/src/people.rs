@@ -37,6 +37,21 @@ pub fn field(name: &str, field: &str) -> String {
     servin(&["inspect", "-f", &template, name]).succeeds().out.trim().to_string()
 }
 
+/// The first process of a container.
+#[track_caller]
+pub fn pid(name: &str) -> i32 {
+    field(name, ".State.Pid").parse().expect("a pid")
+}
+
+/// What stays beside a container: the parent of its first process.
+#[track_caller]
+pub fn supervisor(name: &str) -> i32 {
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", pid(name))).expect("read a process's status");
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("its parent");
+    line.trim().parse().expect("a pid")
+}
+
 /// A `servin run` under construction: flags, then a program in a copy of a root of the fixtures.
 #[derive(Clone)]
 pub struct People {

@@ -327,6 +327,18 @@ pub fn reap_one(pid: i32) -> i32 {
     if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 
+/// The processor's time that all children took which were waited for.
+pub fn time_of_children() -> Duration {
+    // SAFETY: all zeros are a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a struct of ours.
+    check(unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) }).expect("ask for resources used");
+    let time = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+    };
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
 /// Receives a message, and the descriptor that comes with its first bytes (unix(7), SCM_RIGHTS).
 pub fn receive_descriptor(socket: &UnixStream) -> (String, OwnedFd) {
     let mut bytes = [0u8; 65536];

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use servin_tests::{People, Terminal, alone, servin, servin_program, start};
+use servin_tests::{People, Terminal, alone, kill, servin, servin_program, start, supervisor};
 
 fn typed(arguments: &[&str]) -> Command {
     let mut command = Command::new(servin_program());
@@ -28,6 +28,33 @@ fn a_terminal_is_left_by_its_keys_and_attached_to_again() {
         last.type_in("\nexit 6\n");
         last.finish().ends_with(6);
         servin(&["rm", "shell"]).succeeds();
+    });
+}
+
+#[test]
+fn the_terminal_is_as_before_whoever_was_killed() {
+    alone(|| {
+        for signal in [15, 9] {
+            let people = People::of("busybox").kept().flags(&["-it", "--name", "shell"]);
+            let mut terminal = Terminal::new(24, 80);
+            let before = terminal.settings();
+            terminal = terminal.start(people.command(&["sh", "-c", "echo ready; sleep 1000"]));
+            terminal.expect("ready");
+            assert!(terminal.is_raw());
+            match signal {
+                // The command: it hands that on to the container.
+                15 => {
+                    kill(terminal.pid(), 15).expect("ask the command to end");
+                    terminal.finish().ends_with(143);
+                }
+                _ => {
+                    kill(supervisor("shell"), 9).expect("kill the supervisor");
+                    assert_ne!(terminal.finish().code, 0);
+                }
+            }
+            assert_eq!(terminal.settings(), before);
+            servin(&["rm", "-f", "shell"]).succeeds();
+        }
     });
 }
 

@@ -1,25 +1,17 @@
 //! Health checks: what they find is known of the container, and nothing else happens.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
-use servin_tests::{People, alone, servin, within};
+use servin_tests::{People, alone, servin, until};
 
 fn health(name: &str) -> serde_json::Value {
     servin(&["inspect", name]).succeeds().json()[0]["State"]["Health"].clone()
 }
 
 #[track_caller]
-fn until(status: &str, name: &str) -> serde_json::Value {
-    let end = Instant::now() + within(Duration::from_secs(20));
-    loop {
-        let health = health(name);
-        if health["Status"] == status {
-            return health;
-        }
-        assert!(Instant::now() < end, "never {status}: {health}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+fn becomes(status: &str, name: &str) -> serde_json::Value {
+    until(status, || health(name)["Status"] == status);
+    health(name)
 }
 
 #[test]
@@ -36,13 +28,13 @@ fn a_container_is_healthy_or_not_as_its_check_says() {
         let root = people.root();
         people.detached("web", &["sleep", "1000"]);
         assert_eq!(health("web")["Status"], "starting");
-        let seen = until("unhealthy", "web");
+        let seen = becomes("unhealthy", "web");
         assert!(seen["FailingStreak"].as_u64() >= Some(2), "{seen}");
         let last = seen["Log"].as_array().and_then(|log| log.last()).expect("a result").clone();
         assert_eq!((&last["ExitCode"], &last["Output"]), (&1.into(), &"looked\n".into()));
         assert!(servin(&["ps"]).succeeds().out.contains("(unhealthy)"));
         fs::write(root.join("well"), "").expect("write a file");
-        assert_eq!(until("healthy", "web")["FailingStreak"], 0);
+        assert_eq!(becomes("healthy", "web")["FailingStreak"], 0);
         let listed = servin(&["ps", "-f", "health=healthy", "--format", "{{.Names}}"]).succeeds().out;
         assert_eq!(listed, "web\n");
         servin(&["rm", "-f", "web"]).succeeds();
@@ -61,7 +53,7 @@ fn a_check_that_takes_too_long_has_failed_and_is_ended() {
                 "--health-retries=1",
             ])
             .detached("web", &["sleep", "1000"]);
-        let seen = until("unhealthy", "web");
+        let seen = becomes("unhealthy", "web");
         assert_eq!(seen["Log"][0]["ExitCode"], -1);
         let processes =
             servin(&["exec", "web", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]).succeeds().out;
@@ -87,7 +79,7 @@ fn a_check_may_say_more_than_a_pipe_holds() {
             .flags(&["--health-cmd", "yes | head -c 300000", "--health-interval=50ms", "--health-retries=1"])
             .flags(&["--health-timeout=30s", "--network=none"])
             .detached("web", &["sleep", "1000"]);
-        let seen = until("healthy", "web");
+        let seen = becomes("healthy", "web");
         assert_eq!(seen["Log"][0]["Output"].as_str().map(str::len), Some(4096));
         servin(&["rm", "-f", "web"]).succeeds();
     });

@@ -91,6 +91,82 @@ fn a_log_is_followed_until_the_container_ends() {
     });
 }
 
+/// The numbers of lines, each of which is `line NUMBER`.
+fn numbers(text: &str) -> Vec<u32> {
+    let number = |line: &str| line.strip_prefix("line ").and_then(|number| number.parse().ok());
+    text.lines().map(|line| number(line).unwrap_or_else(|| panic!("half a line: {line:?}"))).collect()
+}
+
+/// Whether each number follows the one before.
+fn is_whole(numbers: &[u32]) -> bool {
+    numbers.windows(2).all(|pair| pair[1] == pair[0] + 1)
+}
+
+#[test]
+fn whoever_reads_while_files_are_renamed_sees_each_line_once_and_in_order() {
+    alone(|| {
+        let script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done";
+        let logs = |flags: &[&str]| {
+            let mut command = Command::new(servin_program());
+            command.arg("logs").args(flags).arg("web");
+            start(command)
+        };
+        for driver in ["json-file", "k8s-file"] {
+            People::of("busybox")
+                .flags(&["--log-driver", driver, "--log-opt", "max-size=8k", "--log-opt", "max-file=1000"])
+                .detached("web", &["sh", "-c", script]);
+            let all = [logs(&["-f"]), logs(&["-f"])];
+            let last = logs(&["-f", "--tail", "100"]);
+            let mut seen = 0;
+            while seen < 20_000 {
+                let now = numbers(&logs(&[]).finish().succeeds().out);
+                assert!(is_whole(&now) && now.first().is_none_or(|first| *first == 0), "{driver}: {now:?}");
+                assert!(now.len() >= seen, "{driver}: there were {seen} lines, and now {}", now.len());
+                seen = now.len();
+                let now = numbers(&logs(&["--tail", "700"]).finish().succeeds().out);
+                // More than that where more is printed meanwhile.
+                assert!(is_whole(&now) && now.len() >= seen.min(700), "{driver}: {now:?}");
+            }
+            for reader in all {
+                let read = numbers(&reader.finish().succeeds().out);
+                assert!(is_whole(&read) && read.len() == 20_000, "{driver}: {} lines", read.len());
+            }
+            let read = numbers(&last.finish().succeeds().out);
+            assert!(is_whole(&read) && read.last() == Some(&19_999), "{driver}: {} lines", read.len());
+            servin(&["wait", "web"]).succeeds();
+            servin(&["rm", "web"]).succeeds();
+        }
+    });
+}
+
+#[test]
+fn a_log_is_followed_from_one_run_to_the_next() {
+    alone(|| {
+        People::of("busybox")
+            .flags(&["--restart", "on-failure:3"])
+            .detached("web", &["sh", "-c", "echo run; sleep 0.1; exit 1"]);
+        assert_eq!(servin(&["logs", "-f", "web"]).succeeds().out, "run\n".repeat(4));
+        servin(&["rm", "web"]).succeeds();
+    });
+}
+
+#[test]
+fn times_and_counts_cut_a_log_together() {
+    alone(|| {
+        printed("web", &[], "for line in a b c d; do echo $line; sleep 0.1; done");
+        let stamped = servin(&["logs", "-t", "web"]).succeeds().out;
+        let times: Vec<&str> = stamped.lines().filter_map(|line| line.split(' ').next()).collect();
+        let logs = |flags: &[&str]| servin(&[&["logs"], flags, &["web"]].concat()).succeeds().out;
+        let (since, until) = (["--since", times[1]], ["--until", times[2]]);
+        assert_eq!(logs(&[since, until].concat()), "b\nc\n");
+        // The last lines are those of the whole log, as with Docker.
+        assert_eq!(logs(&[&since[..], &until, &["--tail", "3"]].concat()), "b\nc\n");
+        assert_eq!(logs(&[&since[..], &until, &["--tail", "2"]].concat()), "c\n");
+        assert_eq!(logs(&[&since[..], &["-t", "--tail", "1"]].concat()), format!("{} d\n", times[3]));
+        servin(&["rm", "web"]).succeeds();
+    });
+}
+
 #[test]
 fn since_and_until_cut_a_log() {
     alone(|| {

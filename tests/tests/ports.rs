@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use servin_tests::{
     OUR_ADDRESS, OUR_ADDRESS6, OUTSIDE, OUTSIDE6, Outside, People, Server, alone, ask, ask_from,
-    assert_answers, at, bring_up_loopback, forget_home, kill, nft_lists, redirections, servin, skip, until,
-    within,
+    assert_answers, at, bring_up_loopback, forget_home, kill, nft_lists, redirections, servin, skip,
+    supervisor, until, within,
 };
 
 /// A test has a network namespace of its own; `lo` in it is down at first.
@@ -222,9 +222,7 @@ fn what_a_killed_supervisor_leaves_is_cleaned_by_the_next_command() {
         for mode in ["auto", "proxy"] {
             let server = Server::start("web", &["--publish-mode", mode, "-p", "8080:80"], &["80"]);
             assert_answers(&ask(&["tcp", "127.0.0.1:8080"]), "web ");
-            let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("read a status");
-            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a parent");
-            kill(parent.trim().parse().expect("a pid"), 9).expect("kill the supervisor");
+            kill(supervisor("web"), 9).expect("kill the supervisor");
             until("the container is gone", || ask(&["tcp", "127.0.0.1:8080"]) != "web 127.0.0.1");
             servin(&["ps", "-a"]).succeeds();
             assert_eq!(redirections(), [""; 0]);

@@ -3,7 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
-use servin_tests::{People, alone, cgroup_mount, field, kill, reap_one, servin, skip, until};
+use servin_tests::{
+    People, alone, bind, cgroup_mount, field, kill, pid, reap_one, scratch, servin, skip, supervisor,
+    unmount, until,
+};
+
+/// What the kernel is known by until the host goes down.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 #[test]
 fn a_container_that_fails_is_started_again_as_often_as_asked_for() {
@@ -65,10 +71,8 @@ fn a_person_restarts_a_container() {
 #[test]
 fn after_a_reboot_those_come_back_that_want_to() {
     alone(|| {
-        // One root for all: the next one's would take the place of one from which a program is just being started.
-        let people = People::of("busybox");
         let make = |name: &str, policy: &str| {
-            people.clone().flags(&["--restart", policy]).detached(name, &["sleep", "1000"]);
+            People::of("busybox").flags(&["--restart", policy]).detached(name, &["sleep", "1000"]);
         };
         make("always", "always");
         make("stopped", "unless-stopped");
@@ -77,20 +81,23 @@ fn after_a_reboot_those_come_back_that_want_to() {
         servin(&["stop", "always", "stopped"]).succeeds();
         // What a power failure leaves: no process, and the records as they were.
         for name in ["unless", "no"] {
-            let pid: i32 = field(name, ".State.Pid").parse().expect("a pid");
-            let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("read");
-            let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("its parent");
-            let supervisor: i32 = line.trim().parse().expect("a pid");
+            let (first, supervisor) = (pid(name), supervisor(name));
             kill(supervisor, 9).expect("kill the supervisor");
             reap_one(supervisor);
-            reap_one(pid);
+            reap_one(first);
         }
+        // By which processes that were there before are known for others.
+        let boot_id = scratch("boot_id");
+        fs::write(&boot_id, "00000000-0000-4000-8000-000000000000\n").expect("write a file");
+        bind(boot_id.to_str().expect("UTF-8"), BOOT_ID).expect("mount over the boot id");
         assert_eq!(servin(&["ps", "-q"]).succeeds().out, "");
+        assert_eq!(servin(&["ps", "-a"]).succeeds().out.matches("Exited (137)").count(), 2);
         let started = servin(&["start", "--all", "--restart-policy"]).succeeds().out;
         let mut started: Vec<&str> = started.lines().collect();
         started.sort_unstable();
         assert_eq!(started, ["always", "unless"]);
         servin(&["rm", "-fa"]).succeeds();
+        unmount(BOOT_ID).expect("unmount");
     });
 }
 

@@ -1,23 +1,34 @@
 //! Containers that run in the background, and what stays beside them.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use servin_tests::{People, Terminal, alone, children, field, kill, reap_one, servin, until};
+use servin_tests::{
+    People, Terminal, alone, children, field, kill, pid, reap_one, servin, servin_program, start, supervisor,
+    time_of_children, until, within,
+};
+
+/// The most kilobytes of memory that a supervisor may have to itself.
+const MOST: u64 = 100;
 
 fn busybox() -> People {
     People::of("busybox")
 }
 
-fn pid(name: &str) -> i32 {
-    field(name, ".State.Pid").parse().expect("a pid")
+/// The memory of a process in kilobytes, that which it shares with others divided by their number (PSS).
+fn weight(pid: i32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("read of a process");
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a field");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// The parent of a process.
-fn parent(pid: i32) -> i32 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("read a process's status");
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("its parent");
-    line.trim().parse().expect("a pid")
+fn servin_command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(servin_program());
+    command.args(arguments);
+    command
 }
 
 #[test]
@@ -87,27 +98,26 @@ fn a_name_belongs_to_one_container() {
 fn the_supervisor_is_the_containers_parent_and_small_and_sleeps() {
     alone(|| {
         busybox().detached("web", &["sleep", "1000"]);
-        let supervisor = parent(pid("web"));
+        let supervisor = supervisor("web");
         assert_eq!(children(supervisor), [pid("web")]);
-        let own =
-            |path: &str| fs::read_to_string(format!("/proc/{supervisor}/{path}")).expect("read of a process");
-        let private = || {
-            let rollup = own("smaps_rollup");
-            let sum = |name: &str| {
-                let line = rollup.lines().find_map(|line| line.strip_prefix(name)).expect("a field");
-                line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
-            };
-            sum("Private_Dirty")
-        };
-        until("a small supervisor", || private() <= 100);
+        until("a small supervisor", || weight(supervisor) <= MOST);
         let switches = || {
-            let status = own("status");
-            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-            line.expect("a field").trim().to_string()
+            let status = fs::read_to_string(format!("/proc/{supervisor}/status")).expect("read of a process");
+            let count = |kind: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(kind)).expect("a field");
+                line.trim().parse::<u64>().expect("a number")
+            };
+            count("voluntary_ctxt_switches:") + count("nonvoluntary_ctxt_switches:")
         };
         let before = switches();
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_secs(3));
         assert_eq!(switches(), before, "it was woken");
+        // Who has come and gone leaves nothing behind.
+        servin(&["logs", "web"]).succeeds();
+        let attached = start(servin_command(&["attach", "web"]));
+        attached.signal(9);
+        attached.finish();
+        until("a small supervisor again", || weight(supervisor) <= MOST);
         servin(&["rm", "-f", "web"]).succeeds();
     });
 }
@@ -129,16 +139,16 @@ fn a_container_whose_supervisor_was_killed_has_ended_and_nothing_is_left_of_it()
     alone(|| {
         busybox().detached("web", &["sleep", "1000"]);
         let first = pid("web");
-        let supervisor = parent(first);
-        kill(supervisor, 9).expect("kill the supervisor");
-        assert_eq!(reap_one(supervisor), 137);
+        let killed = supervisor("web");
+        kill(killed, 9).expect("kill the supervisor");
+        assert_eq!(reap_one(killed), 137);
         assert_eq!(reap_one(first), 137, "it ends with its supervisor");
         assert!(servin(&["ps", "-a"]).succeeds().out.contains("Exited (137)"));
         servin(&["start", "web"]).succeeds();
         servin(&["rm", "-f", "web"]).succeeds();
         // And one that was to be removed is.
         let id = busybox().kept().flags(&["-d", "--rm"]).run(&["sleep", "1000"]).succeeds().out;
-        kill(parent(pid(id.trim())), 9).expect("kill the supervisor");
+        kill(supervisor(id.trim()), 9).expect("kill the supervisor");
         until("the removal", || servin(&["ps", "-aq"]).succeeds().out.is_empty());
     });
 }
@@ -206,15 +216,20 @@ fn signals_reach_the_program_by_kill_and_through_the_foreground() {
 }
 
 #[test]
-fn many_containers_run_at_once_and_are_listed_quickly() {
+fn two_hundred_containers_run_at_once_beside_as_many_small_supervisors() {
     alone(|| {
-        let root = busybox().root();
+        let root = People::new().root();
         let root = root.to_str().expect("UTF-8");
-        for number in 0..30 {
-            servin(&["run", "-d", "--name", &format!("c{number}"), "--rootfs", root, "--", "sleep", "1000"])
-                .succeeds();
+        for number in 0..200 {
+            let name = format!("c{number}");
+            let run = ["run", "-d", "--network", "none", "--name", &name, "--rootfs", root, "--"];
+            servin(&[&run[..], &["/bin/probe", "sleep", "1000"]].concat()).succeeds();
         }
-        assert_eq!(servin(&["ps", "-q"]).succeeds().lines().len(), 30);
+        assert_eq!(servin(&["ps", "-q"]).succeeds().lines().len(), 200);
+        // Their parent is this process, as every orphan's.
+        let supervisors = children(std::process::id() as i32);
+        assert_eq!(supervisors.len(), 200);
+        until("small supervisors", || supervisors.iter().all(|pid| weight(*pid) <= MOST));
         servin(&["rm", "-fa"]).succeeds();
     });
 }
@@ -241,8 +256,68 @@ fn what_the_caller_has_left_open_is_not_held_beside_the_container() {
             let _ = std::io::Read::read(&mut reader, &mut [0]);
             sender.send(()).expect("the test waits");
         });
-        let heard = ended.recv_timeout(servin_tests::within(Duration::from_secs(5)));
+        let heard = ended.recv_timeout(within(Duration::from_secs(5)));
         servin(&["rm", "-f", "prompt"]).succeeds();
         assert!(heard.is_ok(), "the pipe is open somewhere");
+    });
+}
+
+#[test]
+fn a_thousand_containers_are_listed_at_once() {
+    alone(|| {
+        let root = People::new().root();
+        let root = root.to_str().expect("UTF-8");
+        let first = servin(&["create", "--name", "c0", "--rootfs", root, "--", "/bin/probe"]).succeeds().out;
+        let all = Path::new(&std::env::var("SERVIN_HOME").expect("set by the harness")).join("containers");
+        let record = fs::read_to_string(all.join(first.trim()).join("container.json")).expect("read");
+        for number in 1..1000 {
+            let id = format!("{:064x}", u128::MAX / 1000 * number);
+            fs::create_dir(all.join(&id)).expect("make a directory");
+            let name = format!("c{number}");
+            let own = record.replace(first.trim(), &id).replace("\"c0\"", &format!("\"{name}\""));
+            fs::write(all.join(&id).join("container.json"), own).expect("write");
+            symlink(&id, all.join(".names").join(name)).expect("link");
+        }
+        // The processor's, since the clock goes on while others have it.
+        let time = || {
+            let before = time_of_children();
+            assert_eq!(servin(&["ps", "-a"]).succeeds().lines().len(), 1001);
+            time_of_children() - before
+        };
+        let quickest = (0..20).map(|_| time()).min().expect("a time");
+        assert!(quickest < within(Duration::from_millis(20)), "{quickest:?}");
+        servin(&["rm", "-fa"]).succeeds();
+    });
+}
+
+#[test]
+fn a_killed_supervisor_is_noticed_while_its_container_waits_for_a_restart() {
+    alone(|| {
+        busybox().flags(&["--restart", "always"]).detached("web", &["sh", "-c", "exit 3"]);
+        // The pauses become longer.
+        until("a pause", || {
+            field("web", ".State.Status") == "restarting"
+                && field("web", ".RestartCount").parse::<u32>().is_ok_and(|count| count >= 4)
+        });
+        let [supervisor] = children(std::process::id() as i32)[..] else { panic!("one process of ours") };
+        kill(supervisor, 9).expect("kill the supervisor");
+        reap_one(supervisor);
+        assert!(servin(&["ps", "-a"]).succeeds().out.contains("Exited (3)"));
+        assert_eq!(servin(&["start", "--all", "--restart-policy"]).succeeds().out, "web\n");
+        servin(&["rm", "-f", "web"]).succeeds();
+    });
+}
+
+#[test]
+fn a_killed_supervisor_takes_a_health_check_along() {
+    alone(|| {
+        busybox()
+            .flags(&["--health-cmd", "sleep 999", "--health-interval", "50ms"])
+            .detached("web", &["sleep", "1000"]);
+        let supervisor = supervisor("web");
+        until("a check", || children(supervisor).len() == 2);
+        kill(supervisor, 9).expect("kill the supervisor");
+        until("the end", || servin(&["ps", "-a"]).succeeds().out.contains("Exited (137)"));
+        servin(&["rm", "web"]).succeeds();
     });
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use servin_tests::{
-    People, Terminal, alone, bring_up_loopback, forget_home, kill, servin, servin_program, start,
+    People, Terminal, alone, bring_up_loopback, forget_home, kill, servin, servin_program, start, supervisor,
 };
 
 /// Starts a container that stays.
@@ -83,14 +83,6 @@ fn prune_removes_what_is_stopped_or_was_left_by_a_crash_and_nothing_that_runs() 
         servin(&["rm", "--force", "runs"]).succeeds();
         forget_home();
     });
-}
-
-/// The supervisor of a container: the parent of its first process.
-fn supervisor(name: &str) -> i32 {
-    let out = servin(&["inspect", "--format", "{{.State.Pid}}", name]).succeeds().out;
-    let status = fs::read_to_string(format!("/proc/{}/status", out.trim())).expect("a process");
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a parent");
-    parent.trim().parse().expect("a pid")
 }
 
 #[test]

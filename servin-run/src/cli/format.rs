@@ -41,7 +41,7 @@ pub const SINGLE: Group = Group("Output", &[FORMAT]);
 /// A column of a table: its heading, and the field that it shows.
 pub struct Column(pub &'static str, pub &'static str);
 
-/// A row for [`list`]: fields by their names.
+/// A row for [`list`]: fields by their names, which cost the least where they come in order.
 pub fn row(fields: &[(&str, &str)]) -> Value {
     let fields = fields.iter().map(|(name, value)| (name.to_string(), Value::String(value.to_string())));
     Value::Object(fields.collect::<Object>())
@@ -67,8 +67,9 @@ pub fn lines(given: &Given, columns: &[Column], key: &str, rows: &[Value]) -> Re
     match asked {
         Some("json") => Ok(rows.iter().map(|row| to_json(row)).collect()),
         None | Some("table") => {
-            let fields: Vec<String> = columns.iter().map(|column| format!("{{{{.{}}}}}", column.1)).collect();
-            table(rows, columns, &fields.join("\t"))
+            let mut lines = Vec::from([columns.iter().map(|column| column.0).collect()]);
+            lines.extend(rows.iter().map(|row| columns.iter().map(|column| text(row, column.1)).collect()));
+            Ok(aligned(&lines))
         }
         Some(text) => match text.strip_prefix("table ") {
             Some(template) => table(rows, columns, template),
@@ -114,7 +115,22 @@ fn table(rows: &[Value], columns: &[Column], text: &str) -> Result<Vec<String>> 
         lines.push(template.fill(row)?);
     }
     let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split('\t').collect()).collect();
-    Ok(align(&rows).split('\n').map(String::from).collect())
+    Ok(aligned(&rows))
+}
+
+/// A field of a row.
+fn text<'v>(row: &'v Value, field: &str) -> &'v str {
+    match row {
+        Value::Object(fields) => match fields.get(field) {
+            Some(Value::String(text)) => text,
+            _ => "",
+        },
+        _ => "",
+    }
+}
+
+fn aligned(rows: &[Vec<&str>]) -> Vec<String> {
+    align(rows).split('\n').map(String::from).collect()
 }
 
 /// Columns as wide as their widest cell, three spaces between them.
@@ -132,7 +148,8 @@ pub fn align(rows: &[Vec<&str>]) -> String {
     let mut text = String::new();
     for row in rows {
         for (cell, width) in row.iter().zip(&widths) {
-            text.push_str(&format!("{cell:<width$}   "));
+            text.push_str(cell);
+            text.extend(core::iter::repeat_n(' ', width + 3 - cell.chars().count()));
         }
         text.truncate(text.trim_end_matches(' ').len());
         text.push('\n');

@@ -62,13 +62,18 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     };
     let asks_for_ended = filters.values("status").chain(filters.values("exited")).next().is_some();
     let all = given.switch("all", false) || last.is_some() || asks_for_ended;
-    let mut records: Vec<Record> = store.records()?;
-    records.retain(|record| (all || record.state.phase.is_alive()) && admitted(record, &filters));
-    // The newest first.
-    order::sort_by(&mut records, |a, b| b.created.cmp(&a.created));
-    records.truncate(last.unwrap_or(usize::MAX));
     let now = time::seconds();
-    let rows: Vec<Value> = records.iter().map(|record| row(given, record, now)).collect();
+    let mut dated: Vec<(String, Value)> = Vec::new();
+    store.records(&mut |record| {
+        if (all || record.state.phase.is_alive()) && admitted(&record, &filters) {
+            let row = row(given, &record, now);
+            dated.push((record.created, row));
+        }
+    })?;
+    // The newest first.
+    order::sort_by(&mut dated, |a, b| b.0.cmp(&a.0));
+    dated.truncate(last.unwrap_or(usize::MAX));
+    let rows: Vec<Value> = dated.into_iter().map(|(_, row)| row).collect();
     format::list(given, COLUMNS, "ID", &rows)
 }
 
@@ -91,16 +96,16 @@ fn row(given: &Given, record: &Record, now: i64) -> Value {
     let labels: Vec<String> = record.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let command = format!("\"{}\"", format::shorten(given, &record.command.join(" "), 20));
     format::row(&[
-        ("ID", format::id(given, &record.id)),
-        ("Image", record.image.as_deref().unwrap_or_default()),
         ("Command", &command),
         ("CreatedAt", &record.created),
-        ("RunningFor", &units::ago(now - created)),
-        ("Status", &status(record, now)),
-        ("State", record.state.phase.as_str()),
-        ("Ports", &ports(record)),
-        ("Names", &record.name),
+        ("ID", format::id(given, &record.id)),
+        ("Image", record.image.as_deref().unwrap_or_default()),
         ("Labels", &labels.join(",")),
+        ("Names", &record.name),
+        ("Ports", &ports(record)),
+        ("RunningFor", &units::ago(now - created)),
+        ("State", record.state.phase.as_str()),
+        ("Status", &status(record, now)),
     ])
 }
 

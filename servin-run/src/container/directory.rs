@@ -13,7 +13,7 @@ use rustix::io::{self, Errno};
 
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::path_of;
-use crate::fs::read_to_end;
+use crate::fs::read_whole;
 pub use crate::fs::whole::write_whole;
 use crate::image::copy::{DIRECTORY, make_directory, open_at, remove_tree};
 use crate::order;
@@ -147,6 +147,11 @@ impl AsFd for Directory {
 }
 
 impl Directory {
+    /// The directory of all containers.
+    pub fn all(&self) -> BorrowedFd<'_> {
+        self.all.as_fd()
+    }
+
     /// The container's id.
     pub fn id(&self) -> &str {
         &self.id
@@ -236,6 +241,6 @@ fn read_below(parent: BorrowedFd<'_>, name: &str, place: &str) -> Result<Option<
         Err(Errno::NOENT) => return Ok(None),
         file => file.step(step)?,
     };
-    let bytes = read_to_end(&file).step(step)?;
+    let bytes = read_whole(&file).step(step)?;
     String::from_utf8(bytes).map(Some).map_err(|_| Error::new(format_args!("{}: not UTF-8", step())))
 }

@@ -1,7 +1,7 @@
 //! The containers of people: what is kept of each, below HOME/containers, whether it runs or not.
 //!
 //! A container is a bundle: `ID/container.json` (the [`Record`]), `ID/config.json`, the layer of its changes, its
-//! log. While it runs, its supervisor holds the lock `ID/supervisor`, and `ROOT/ID` is what every OCI container has.
+//! log. While it runs, its supervisor holds a lock ([`Supervised`]), and `ROOT/ID` is what every OCI container has.
 //! `.names/NAME` is a link to the ID. Who changes a record holds the lock on its directory.
 
 mod names;
@@ -14,8 +14,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, OFlags, flock};
-use rustix::io::{self, Errno};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags};
+use rustix::io::Errno;
 
 pub use record::{HealthCheck, HealthResult, HealthState, Life, LogSettings, Phase, Record};
 
@@ -30,14 +30,16 @@ use crate::launch::user_namespace;
 use crate::network;
 use crate::plan::namespaces;
 use crate::spec;
+use crate::sys::lock::{is_byte_locked, lock_byte};
 use crate::sys::path::{readlinkat, symlinkat, unlinkat};
 
 /// The file of the record.
 const RECORD: &str = "container.json";
 /// The configuration, as the OCI runtime reads it.
 pub const CONFIG: &str = "config.json";
-/// Locked by whoever supervises the container.
-const SUPERVISOR: &str = "supervisor";
+/// The beginning of the names of files of which each byte stands for a container, and is locked by its supervisor: one
+/// call says whether it is. They are sixteen, so that the kernel has not a thousand locks of one file to look through.
+const SUPERVISED: &str = ".supervised-";
 /// The socket on which the supervisor listens.
 pub const SOCKET: &str = "attach";
 /// The folder of the log.
@@ -291,24 +293,27 @@ impl Store {
         Ok(())
     }
 
-    /// The records of all containers, with as few system calls as that takes: there may be a thousand.
-    pub fn records(&self) -> Result<Vec<Record>> {
-        let mut records = Vec::new();
+    /// Shows the records of all containers, with as few system calls as that takes: there may be a thousand.
+    pub fn records(&self, see: &mut dyn FnMut(Record)) -> Result<()> {
+        let mut supervised = Supervised::default();
         for id in self.all.ids()? {
             let path = format!("{id}/{RECORD}");
             let record: Option<Record> =
                 self.all.read(&path)?.and_then(|text| spec::parse(&text, &path).ok());
             match record {
                 Some(record)
-                    if !record.state.phase.is_alive()
-                        || is_locked(self.all.as_fd(), &format!("{id}/{SUPERVISOR}"))? =>
+                    if !record.state.phase.is_alive() || supervised.holds(self.all.as_fd(), &id)? =>
                 {
-                    records.push(record);
+                    see(record);
                 }
-                _ => records.extend(self.load(&id)?.map(|entry| entry.record)),
+                _ => {
+                    if let Some(entry) = self.load(&id)? {
+                        see(entry.record);
+                    }
+                }
             }
         }
-        Ok(records)
+        Ok(())
     }
 
     /// The container `id`, if there is one; settled, where its supervisor was killed.
@@ -337,9 +342,12 @@ impl Store {
             return Ok(None);
         }
         let state = &mut entry.record.state;
+        // One that waits for its restart has ended by itself.
+        if state.phase != Phase::Restarting {
+            state.exit_code = Some(KILLED);
+            state.finished = Some(time::now());
+        }
         state.phase = Phase::Exited;
-        state.exit_code = Some(KILLED);
-        state.finished = Some(time::now());
         state.pid = None;
         entry.record.attached = None;
         // Where that cannot be written, on a full disk, it is found out again by the next one.
@@ -440,31 +448,43 @@ impl Entry {
 
     /// Whether it has a supervisor.
     pub fn is_supervised(&self) -> Result<bool> {
-        is_locked(self.directory.as_fd(), SUPERVISOR)
+        Supervised::default().holds(self.directory.all(), self.directory.id())
     }
 
-    /// Becomes its supervisor: the descriptor is the lock. Who calls this holds the container's lock, so that only
-    /// those who ask whether there is one can be in the way, for a moment.
+    /// Becomes its supervisor: the descriptor is the lock. Who calls this holds the container's lock, and has found that
+    /// there is none.
     pub fn supervise(&self) -> Result<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let step = || format!("lock {}", self.directory.file(SUPERVISOR));
-        let file = open_at(self.directory.as_fd(), SUPERVISOR, flags).step(step)?;
-        io::retry_on_intr(|| flock(&file, FlockOperation::LockExclusive)).step(step)?;
+        let (name, at) = place_of(self.directory.id());
+        let step = || format!("lock {name}");
+        let file = open_at(self.directory.all(), &name, flags).step(step)?;
+        lock_byte(&file, at).step(step)?;
         Ok(file)
     }
 }
 
-/// Whether somebody has locked a file, which may not be there.
-fn is_locked(parent: BorrowedFd<'_>, path: &str) -> Result<bool> {
-    let step = || format!("look whether {path} is locked");
-    let file = match open_at(parent, path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC) {
-        Err(Errno::NOENT) => return Ok(false),
-        file => file.step(step)?,
-    };
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
-        Err(Errno::WOULDBLOCK) => Ok(true),
-        Err(errno) => Err(Error::os(step(), errno)),
+/// The file and the byte in it that stand for a container: the first digit of its id, and fifteen more.
+fn place_of(id: &str) -> (String, u64) {
+    let at = id.get(1..16).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    (format!("{SUPERVISED}{}", id.get(..1).unwrap_or_default()), at.unwrap_or_default())
+}
+
+/// Says which containers are supervised; keeps the last file open, because those whose ids begin alike are asked for
+/// after each other.
+#[derive(Default)]
+struct Supervised(Option<(String, OwnedFd)>);
+
+impl Supervised {
+    fn holds(&mut self, all: BorrowedFd<'_>, id: &str) -> Result<bool> {
+        let (name, at) = place_of(id);
+        let step = || format!("look whether {name} is locked");
+        if self.0.as_ref().is_none_or(|(last, _)| *last != name) {
+            match open_at(all, &name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC) {
+                Err(Errno::NOENT) => return Ok(false),
+                file => self.0 = Some((name.clone(), file.step(step)?)),
+            }
+        }
+        self.0.as_ref().map_or(Ok(false), |(_, file)| is_byte_locked(file, at)).step(step)
     }
 }
 

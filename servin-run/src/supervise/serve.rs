@@ -21,6 +21,7 @@ use crate::container::people::HealthResult;
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::encode_failure;
 use crate::sys::path::openat;
+use crate::sys::program::poll_without_code;
 use crate::sys::signal::{SignalFd, kill};
 
 /// A client that is connected.
@@ -86,6 +87,8 @@ pub struct Serve {
     pub stopped: bool,
     /// Whether it is well is found out by this.
     pub health: Option<Health>,
+    /// Something has happened since the code was given up that does not happen every moment.
+    pub stirred: bool,
 }
 
 impl Client {
@@ -215,7 +218,8 @@ impl Serve {
             let check = self.health.as_ref().filter(|_| pid.is_some()).map(Health::due);
             // Of what is left, whoever comes and goes meanwhile.
             let left = until.map(|until| until.saturating_sub(clock()));
-            let ready = self.wait(check.or(left))?;
+            let for_long = idle && !may_rest && core::mem::take(&mut self.stirred);
+            let ready = self.wait(check.or(left), for_long)?;
             if left.is_some() && (ready.is_empty() || left == Some(0)) {
                 return Ok(Event::Over);
             }
@@ -231,8 +235,8 @@ impl Serve {
         }
     }
 
-    /// Waits until something happens.
-    fn wait(&self, milliseconds: Option<u64>) -> Result<Vec<(Watched, PollFlags)>> {
+    /// Waits until something happens; `for_long`, it may be.
+    fn wait(&self, milliseconds: Option<u64>, for_long: bool) -> Result<Vec<(Watched, PollFlags)>> {
         let mut watched = Vec::new();
         let mut polled = Vec::new();
         let mut watch = |what: Watched, descriptor, flags: PollFlags| {
@@ -262,12 +266,20 @@ impl Serve {
             tv_sec: (milliseconds / 1000) as _,
             tv_nsec: (milliseconds % 1000 * 1_000_000) as _,
         });
-        io::retry_on_intr(|| poll(&mut polled, time.as_ref())).step(|| "wait for the container")?;
+        let polled_now = match time {
+            None if for_long => poll_without_code(&mut polled),
+            time => io::retry_on_intr(|| poll(&mut polled, time.as_ref())),
+        };
+        match polled_now {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).step(|| "wait for the container"),
+        }
         let happened = watched.iter().zip(&polled).filter(|(_, polled)| !polled.revents().is_empty());
         Ok(happened.map(|(what, polled)| (*what, polled.revents())).collect())
     }
 
     fn handle(&mut self, what: Watched, flags: PollFlags, pid: Option<Pid>) -> Result<()> {
+        self.stirred |= !matches!(what, Watched::Stream(_) | Watched::Input);
         match what {
             // Who has ended is found out at the beginning of the next round.
             Watched::Signals => self.signals.read().map(drop).step(|| "read a signal")?,
@@ -508,6 +520,7 @@ mod tests {
             folder: io::fcntl_dupfd_cloexec(&directory, 3).expect("a copy"),
             stopped: false,
             health: None,
+            stirred: false,
         };
         let begin = std::time::Instant::now();
         let over = core::sync::atomic::AtomicBool::new(false);

@@ -153,6 +153,7 @@ fn serve(entry: &Entry, listener: OwnedFd) -> Result<Serve> {
         folder: fcntl_dupfd_cloexec(&entry.directory, 3).step(|| "copy a descriptor")?,
         stopped: false,
         health: None,
+        stirred: true,
     })
 }
 

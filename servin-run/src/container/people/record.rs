@@ -12,64 +12,64 @@ use crate::spec;
 use crate::spec::json::{object, word_enum};
 
 object! {
-    /// What was asked for, and what has become of it.
+    /// What was asked for, and what has become of it; in the order of the names, in which it is read the fastest.
     pub struct Record {
-        /// 64 hexadecimal digits.
-        "id" => id: String,
-        /// Its name, which no other container has.
-        "name" => name: String,
+        /// What it got of networks, while it runs.
+        "attached" => attached: Option<Attached>,
+        /// Who makes its cgroup.
+        "cgroupManager" => cgroup_manager: Option<String>,
+        /// The program and its arguments.
+        "command" => command: Vec<String>,
         /// When it was created, as RFC 3339.
         "created" => created: String,
+        /// How it is found out whether it is well.
+        "health" => health: Option<HealthCheck>,
+        /// 64 hexadecimal digits.
+        "id" => id: String,
         /// The image as it was named, or the directory of its root.
         "image" => image: Option<String>,
         /// The image's id.
         "imageId" => image_id: Option<String>,
-        /// The program and its arguments.
-        "command" => command: Vec<String>,
-        /// What people note at it.
-        "labels" => labels: Vec<(String, String)>,
-        /// It has a terminal.
-        "terminal" => terminal: bool,
         /// It can be given standard input.
         "input" => input: bool,
         /// Its standard input ends with the command that started it.
         "inputOnce" => input_once: bool,
+        /// What people note at it.
+        "labels" => labels: Vec<(String, String)>,
+        /// Where its output goes.
+        "log" => log: LogSettings,
+        /// What was mounted for it, beside the usual.
+        "mounts" => mounts: Vec<MountPoint>,
+        /// Its name, which no other container has.
+        "name" => name: String,
+        /// What it wants of networks.
+        "network" => network: Wish,
         /// It is removed when it has ended.
         "remove" => remove: bool,
         /// When it is started again: `no`, `on-failure`, `on-failure:N`, `always`, `unless-stopped`.
         "restart" => restart: Option<String>,
+        /// Whose namespaces it shares: `pid` or `ipc`, and the id of their container.
+        "shared" => shared: Vec<(String, String)>,
+        /// What has become of it.
+        "state" => state: Life,
         /// The signal of `stop` (default: SIGTERM).
         "stopSignal" => stop_signal: Option<u32>,
         /// The seconds that `stop` waits before it kills; negative is for ever (default: 10).
         "stopTimeout" => stop_timeout: Option<i32>,
-        /// Where its output goes.
-        "log" => log: LogSettings,
-        /// How it is found out whether it is well.
-        "health" => health: Option<HealthCheck>,
-        /// Who makes its cgroup.
-        "cgroupManager" => cgroup_manager: Option<String>,
-        /// With systemd as that: the sockets at which it may be asked.
+        /// With systemd as the maker of its cgroup: the sockets at which it may be asked.
         "systemdSockets" => systemd_sockets: Vec<String>,
-        /// What it wants of networks.
-        "network" => network: Wish,
-        /// What it got of them, while it runs.
-        "attached" => attached: Option<Attached>,
-        /// Whose namespaces it shares: `pid` or `ipc`, and the id of their container.
-        "shared" => shared: Vec<(String, String)>,
-        /// What was mounted for it, beside the usual.
-        "mounts" => mounts: Vec<MountPoint>,
-        /// What has become of it.
-        "state" => state: Life,
+        /// It has a terminal.
+        "terminal" => terminal: bool,
     }
 
     /// Where output goes.
     pub struct LogSettings {
         /// `json-file`, `k8s-file` or `none`.
         "driver" => driver: String,
-        /// The bytes after which another file is begun; absent is never.
-        "maxSize" => max_size: Option<u64>,
         /// How many files are kept.
         "maxFile" => max_file: Option<u32>,
+        /// The bytes after which another file is begun; absent is never.
+        "maxSize" => max_size: Option<u64>,
     }
 
     /// A program that says by its exit code whether the container is well. Times are in nanoseconds.
@@ -110,26 +110,26 @@ object! {
 
     /// What has become of a container.
     pub struct Life {
+        /// Why it could not be started.
+        "error" => error: Option<String>,
+        /// How it ended.
+        "exitCode" => exit_code: Option<i32>,
+        /// When it ended last.
+        "finished" => finished: Option<String>,
+        /// Whether it is well.
+        "health" => health: Option<HealthState>,
+        /// The kernel has killed one of its processes for want of memory.
+        "oomKilled" => oom_killed: bool,
         /// Where in its life it is.
         "phase" => phase: Phase,
         /// Its first process, while it runs.
         "pid" => pid: Option<i32>,
-        /// How it ended.
-        "exitCode" => exit_code: Option<i32>,
-        /// The kernel has killed one of its processes for want of memory.
-        "oomKilled" => oom_killed: bool,
-        /// Why it could not be started.
-        "error" => error: Option<String>,
-        /// When it was started last.
-        "started" => started: Option<String>,
-        /// When it ended last.
-        "finished" => finished: Option<String>,
         /// How often its restart policy has started it again.
         "restarts" => restarts: u32,
+        /// When it was started last.
+        "started" => started: Option<String>,
         /// It was ended by `stop`, and so does not want to be started with the host.
         "stopped" => stopped: bool,
-        /// Whether it is well.
-        "health" => health: Option<HealthState>,
     }
 }
 

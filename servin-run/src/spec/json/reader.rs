@@ -224,9 +224,8 @@ impl Reader<'_> {
     }
 
     fn skip(&mut self, belongs: impl Fn(u8) -> bool) {
-        while self.peek().is_some_and(&belongs) {
-            self.position += 1;
-        }
+        let rest = self.text.as_bytes().get(self.position..).unwrap_or_default();
+        self.position += rest.iter().position(|byte| !belongs(*byte)).unwrap_or(rest.len());
     }
 }
 

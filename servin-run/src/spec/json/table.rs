@@ -107,9 +107,10 @@ pub fn decode_fields(
     let Value::Object(object) = value else {
         return Err(at.mismatch(&"an object", value));
     };
+    let mut near = 0;
     for (name, field) in Names(names).zip(fields) {
         let at = at.then(Step::Property(name));
-        match object.get(name) {
+        match object.get_near(name, &mut near) {
             None | Some(Value::Null) if field.absent() => {}
             None | Some(Value::Null) => return Err(at.missing()),
             Some(value) => field.decode(value, &at)?,

@@ -6,6 +6,9 @@ use core::fmt;
 
 use crate::order;
 
+/// So many names are put into order one by one, which is the fastest way for the objects that there mostly are.
+const FEW: usize = 64;
+
 /// Any JSON value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Value {
@@ -65,6 +68,15 @@ impl Object {
         self.0.get(place).map(|(_, value)| value)
     }
 
+    /// The value of `name`. It is looked for first at the place `near`, behind the one that was found last: whoever asks in
+    /// order need not search.
+    pub fn get_near(&self, name: &str, near: &mut usize) -> Option<&Value> {
+        let there = self.0.get(*near).is_some_and(|(known, _)| known == name);
+        let place = if there { *near } else { self.place(name).ok()? };
+        *near = place + 1;
+        self.0.get(place).map(|(_, value)| value)
+    }
+
     /// The value of `name`, to be changed; nothing at first.
     pub fn entry(&mut self, name: &str) -> &mut Value {
         let place = self.place(name).unwrap_or_else(|place| {
@@ -72,6 +84,13 @@ impl Object {
             place
         });
         &mut self.0[place].1
+    }
+
+    fn put(&mut self, name: String, value: Value) {
+        match self.place(&name) {
+            Ok(place) => self.0[place].1 = value,
+            Err(place) => self.0.insert(place, (name, value)),
+        }
     }
 
     /// Gives `name` a value, another one if it had one.
@@ -115,6 +134,11 @@ impl From<Vec<(String, Value)>> for Object {
     fn from(entries: Vec<(String, Value)>) -> Object {
         if entries.is_sorted_by(|(one, _), (other, _)| one < other) {
             return Object(entries);
+        }
+        if entries.len() <= FEW {
+            let mut object = Object(Vec::with_capacity(entries.len()));
+            entries.into_iter().for_each(|(name, value)| object.put(name, value));
+            return object;
         }
         // With their places, because the sort does not keep the order of equals.
         let mut placed: Vec<(usize, (String, Value))> = entries.into_iter().enumerate().collect();

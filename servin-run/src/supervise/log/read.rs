@@ -13,12 +13,11 @@ use crate::container::directory::Directory;
 use crate::container::people;
 use crate::error::{Result, Step};
 use crate::image::copy::{DIRECTORY, open_at};
-use crate::order;
 use crate::sys::clock;
 use crate::sys::path::statat;
 
 const BLOCK: usize = 64 * 1024;
-/// How many milliseconds long the files are looked for again while they are renamed.
+/// How many milliseconds long a missing file is waited for.
 const TRIES: u32 = 200;
 
 /// One entry.
@@ -107,28 +106,47 @@ impl Reader {
         Ok(reader)
     }
 
-    /// All files, the newest first. They are renamed one by one, from the oldest on, while we look: a number that is
-    /// missing between others, or a file that has another number by now, is a rotation under way.
+    /// All files, the newest first. They are renamed meanwhile, from the oldest on, each to the next number: so none of
+    /// them is passed by, some are seen again, and a number can be missing for a moment.
     fn files(&self) -> io::Result<Vec<OwnedFd>> {
+        let (mut found, mut inodes) = (Vec::new(), Vec::new());
+        let mut number = 0;
         let mut tries = 0;
         loop {
-            let mut numbers = Vec::new();
-            for entry in Dir::read_from(&self.folder)? {
-                numbers.extend(entry?.file_name().to_str().ok().and_then(|name| self.number_of(name)));
+            if let Some(file) = self.file_of(number) {
+                let own = inode(&file);
+                match inodes.iter().position(|known| *known == own) {
+                    // What was found after it was newer, and will be found when this one has been read.
+                    Some(at) => {
+                        found.truncate(at + 1);
+                        inodes.truncate(at + 1);
+                    }
+                    None => {
+                        found.push(file);
+                        inodes.push(own);
+                    }
+                }
+            } else if self.inode_of(number + 1).is_none() && !self.is_beyond(number)? {
+                return Ok(found);
+            } else if tries < TRIES {
+                tries += 1;
+                clock::pause(1);
+                continue;
             }
-            order::sort(&mut numbers);
-            let files: Vec<OwnedFd> = numbers.iter().filter_map(|number| self.file_of(*number)).collect();
-            let settled = files.len() == numbers.len()
-                && numbers.iter().zip(&files).enumerate().all(|(at, (number, file))| {
-                    at == *number as usize && self.inode_of(*number) == inode(file)
-                });
-            tries += 1;
-            // Whoever was killed on the way leaves a gap.
-            if settled || tries == TRIES {
-                return Ok(files);
-            }
-            clock::pause(1);
+            // Without a file where whoever renamed them was killed.
+            number += 1;
         }
+    }
+
+    /// Whether there is a file of a higher number.
+    fn is_beyond(&self, number: u32) -> io::Result<bool> {
+        for entry in Dir::read_from(&self.folder)? {
+            let other = entry?.file_name().to_str().ok().and_then(|name| self.number_of(name));
+            if other.is_some_and(|other| other > number) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn name_of(&self, number: u32) -> String {
