@@ -93,6 +93,38 @@ fn an_image_is_unpacked_as_umoci_unpacks_it() {
 }
 
 #[test]
+fn an_image_is_unpacked_as_podmans_storage_unpacks_it() {
+    alone(|| {
+        let layout = image();
+        let container = buildah(&["from", &format!("oci:{}:test", layout.text())]);
+        let theirs = buildah(&["mount", &container]);
+        let id = load(&layout.text());
+        let ours = mounted(&home(), &id);
+        // Theirs is a copy for a container, whose root was made just now.
+        tool("touch", &["-r", ours.to_str().expect("UTF-8"), &theirs]);
+        assert_same(&ours, Path::new(&theirs));
+        // And the store is a layout that others read.
+        servin(&["tag", &id, "name:1"]).succeeds();
+        let read = tool("skopeo", &["inspect", "--config", "--raw", &format!("oci:{}:1", home())]);
+        assert_eq!(read, fs::read_to_string(format!("{}/blobs/sha256/{}", home(), &id[7..])).expect("read"));
+        unmount(ours.to_str().expect("UTF-8")).expect("unmount");
+        buildah(&["umount", &container]);
+        forget_home();
+    });
+}
+
+/// What buildah says; its store, which is Podman's too, is the test's own.
+fn buildah(arguments: &[&str]) -> String {
+    let place = |name: &str| scratch(&format!("buildah/{name}")).to_str().expect("UTF-8").to_string();
+    let (root, run, tmp) = (place("root"), place("run"), place("tmp"));
+    fs::create_dir_all(&tmp).expect("mkdir");
+    let storage = ["--storage-driver", "vfs", "--root", &root, "--runroot", &run];
+    let script = format!("export TMPDIR={tmp}; exec buildah \"$@\"");
+    let words = [&["-c", &script, "buildah"], &storage[..], arguments].concat();
+    tool("sh", &words).trim().to_string()
+}
+
+#[test]
 fn archives_of_skopeo_in_both_formats_make_the_same_image() {
     alone(|| {
         let layout = image();
@@ -501,21 +533,12 @@ fn images_of_file_systems_are_imported_through_a_loop_device() {
 #[test]
 fn what_buildah_commits_is_loaded() {
     alone(|| {
-        let place = |name: &str| scratch(&format!("buildah/{name}")).to_str().expect("UTF-8").to_string();
-        let (root, run, tmp) = (place("root"), place("run"), place("tmp"));
-        fs::create_dir_all(&tmp).expect("mkdir");
-        let buildah = |arguments: &[&str]| {
-            let storage = ["--storage-driver", "vfs", "--root", &root, "--runroot", &run];
-            let script = format!("export TMPDIR={tmp}; exec buildah \"$@\"");
-            let words = [&["-c", &script, "buildah"], &storage[..], arguments].concat();
-            tool("sh", &words).trim().to_string()
-        };
         let container = buildah(&["from", "scratch"]);
         let busybox = fixture("busybox");
         buildah(&["add", "--quiet", &container, busybox.to_str().expect("UTF-8"), "/"]);
         buildah(&["config", "--cmd", "[\"/bin/echo\", \"by\", \"buildah\"]", &container]);
         for kind in ["docker-archive", "oci-archive"] {
-            let file = place(kind);
+            let file = scratch(kind).to_str().expect("UTF-8").to_string();
             let to = format!("{kind}:{file}:example.org/built:1");
             buildah(&["commit", "--quiet", "--disable-compression=false", &container, &to]);
             servin(&["load", "-i", &file]).succeeds();

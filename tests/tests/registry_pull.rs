@@ -73,8 +73,15 @@ fn what_skopeo_pushed_is_pulled_and_what_we_push_is_the_same() {
             assert_eq!(run.err.matches("pulled").count(), 2, "{}", run.err);
             // Nothing is fetched again.
             assert_eq!(servin(&["pull", &name]).succeeds().err.matches("pulled").count(), 0);
+            let home = std::env::var("SERVIN_HOME").expect("set");
+            // What the registry has in one repository is not sent to another: it could not be sent from here.
+            let layers = inspected(&name)["Layers"].clone();
+            let blob = format!("{home}/blobs/sha256/{}", &layers[1].as_str().expect("a digest")[7..]);
+            let content = fs::read(&blob).expect("read");
+            fs::write(&blob, vec![0; content.len()]).expect("write");
             let copy = registry.name("copy:2");
             let run = servin(&["push", &name, &copy]).succeeds();
+            fs::write(&blob, content).expect("write");
             assert_eq!(run.out, format!("{copy} {digest}\n"));
             assert_eq!(inspected(&copy)["Digest"], *digest);
             // Into a registry that has nothing of it.
@@ -192,6 +199,35 @@ fn what_does_not_get_through_as_a_whole_is_pushed_in_pieces_and_what_is_cut_off_
             servin(&["push", "-q", &name, "localhost:5003/cut"]).succeeds();
             drop(cutter);
             assert_eq!(inspected(&fresh.name("cut"))["Digest"], digest);
+        });
+    });
+}
+
+#[test]
+fn an_image_that_is_newer_at_the_registry_is_pulled_where_that_is_asked_for() {
+    alone(|| {
+        on_loopback(|| {
+            let registry = Registry::plain(5000);
+            let name = registry.name("app");
+            let fill = |text: &str| {
+                let layout = Layout::new("app").layer(|root| {
+                    let from = format!("{}/.", fixture("busybox").display());
+                    tool("cp", &["-a", &from, root.to_str().expect("UTF-8")]);
+                    fs::write(root.join("which"), text).expect("write");
+                });
+                registry.fill(&format!("oci:{}:test", layout.text()), "app");
+                fs::remove_dir_all(scratch("app")).expect("forget the layout");
+            };
+            let which = |when: &str| {
+                servin(&["run", "--rm", "--quiet", &format!("--pull={when}"), &name, "cat", "/which"])
+            };
+            fill("old");
+            which("never").fails(&["there is no image"]);
+            assert_eq!(which("newer").succeeds().out, "old");
+            fill("new");
+            let seen =
+                ["missing", "never", "newer", "always", "missing"].map(|when| which(when).succeeds().out);
+            assert_eq!(seen, ["old", "old", "new", "new", "new"]);
         });
     });
 }
