@@ -25,7 +25,6 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ffi::CStr;
 
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, fstat};
@@ -136,8 +135,11 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     let clock = Clock::start(options.trace.is_some());
     let mut flags = plan.namespaces.clone_flags();
     // One of another user namespace could only be made in that.
-    let aside = options.network_aside && flags.contains(CloneFlags::NEWNET);
-    if aside {
+    let aside = match options.network_aside && flags.contains(CloneFlags::NEWNET) {
+        true => returnable(),
+        false => None,
+    };
+    if aside.is_some() {
         flags.remove(CloneFlags::NEWNET);
     }
     let cloned = match intermediate {
@@ -153,7 +155,7 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
                 prepared,
                 channel: inside,
                 mask,
-                awaits_network: aside,
+                awaits_network: aside.is_some(),
                 root: None,
                 tools: None,
             };
@@ -195,6 +197,15 @@ fn needs_intermediate(plan: &Plan) -> bool {
         // Joining takes privileges that a new user namespace would take away.
         || (!namespaces.joined.is_empty() && namespaces.is_new(NamespaceKind::User))
         || !namespaces.time_offsets.is_empty()
+}
+
+fn network_namespace() -> rustix::io::Result<OwnedFd> {
+    openat(CWD, c"/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Our own network namespace, if we could come back to it: root of another user namespace than its own could not.
+fn returnable() -> Option<OwnedFd> {
+    network_namespace().ok().filter(|own| setns(own, CloneFlags::NEWNET).is_ok())
 }
 
 /// Whether the container's process is a child of this one from the start, and needs no answer before it is set up.
@@ -343,8 +354,8 @@ struct Conversation<'l> {
     /// What the container's process has said before its pid was known.
     early: VecDeque<Message>,
     terminal: Option<OwnedFd>,
-    /// It has still to be given its network namespace.
-    aside: bool,
+    /// It has still to be given its network namespace; this one is our own.
+    aside: Option<OwnedFd>,
 }
 
 impl Conversation<'_> {
@@ -368,8 +379,8 @@ impl Conversation<'_> {
     /// Answers until the other side is gone, which at the exec means success.
     fn hold(&mut self, outside: &Channel, watch: &mut dyn Watch) -> Result<()> {
         let go = || outside.send(&Message::Go).step(|| "answer the container's process");
-        if self.aside {
-            self.make_network(outside)?;
+        if let Some(own) = self.aside.take() {
+            self.make_network(&own, outside)?;
         }
         if !self.intermediate {
             watch.born(self.process)?;
@@ -426,17 +437,14 @@ impl Conversation<'_> {
     }
 
     /// Makes a new network namespace and hands it over; we are back in our own afterwards.
-    fn make_network(&self, outside: &Channel) -> Result<()> {
-        const OURS: &CStr = c"/proc/self/ns/net";
-        let open = || openat(CWD, OURS, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        let own = open().step(|| "open our network namespace")?;
+    fn make_network(&self, own: &OwnedFd, outside: &Channel) -> Result<()> {
         let clock = Clock::start(self.options.trace.is_some());
         unshare(CloneFlags::NEWNET).map_err(|errno| clone_error(self.plan, errno))?;
         // If nobody is there to take it, why that is will be heard.
-        let made = open().map(|made| outside.send(&Message::Network(made)));
+        let made = network_namespace().map(|made| outside.send(&Message::Network(made)));
         // Before its program is executed: that waits for our answer.
         let up = network::loopback::bring_up();
-        setns(&own, CloneFlags::NEWNET).step(|| "go back to our network namespace")?;
+        setns(own, CloneFlags::NEWNET).step(|| "go back to our network namespace")?;
         clock.micros().iter().for_each(|micros| self.trace(*micros, "make the network namespace meanwhile"));
         made.step(|| "open the network namespace").and(up)
     }
