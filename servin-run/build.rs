@@ -12,6 +12,9 @@ mod default_filter;
 #[path = "src/seccomp/program.rs"]
 #[allow(dead_code)]
 mod program;
+#[cfg(feature = "tls")]
+#[path = "build/roots.rs"]
+mod roots;
 #[path = "build/syscalls.rs"]
 mod syscall_table;
 
@@ -86,6 +89,8 @@ fn main() {
     fs::write(made("syscalls.rs"), syscall_table::table(&numbers)).expect("write the table of system calls");
     fs::write(made("default_filter.rs"), default_filter::source(&machine, &numbers))
         .expect("write the default filter");
+    #[cfg(feature = "tls")]
+    fs::write(made("roots"), roots::pack()).expect("write the roots");
 
     // A folder of its own: the outer cargo holds the lock of the usual one.
     let folder = PathBuf::from(variable("OUT_DIR")).join("init");

@@ -6,8 +6,8 @@
 
 use alloc::vec::Vec;
 
+use super::der::{Der, SEQUENCE};
 use super::modulus::{Modulus, Number, mask};
-use super::rsa::{element, unsigned};
 
 /// One step of a calculation: what is done, and in which places its result and its operands are.
 type Step = (Operation, usize, usize, usize);
@@ -253,15 +253,11 @@ impl Curve {
     /// Whether `signature` (ECDSA-Sig-Value of RFC 3279) is that of a digest by a key.
     pub fn verify(&self, key: &[u8], digest: &[u8], signature: &[u8]) -> Option<()> {
         let key = self.point(key)?;
-        let (fields, rest) = element(signature, 0x30)?;
-        let (r, fields) = element(fields, 0x02)?;
-        let (s, end) = element(fields, 0x02)?;
-        if !rest.is_empty() || !end.is_empty() {
-            return None;
-        }
+        let mut fields = Der(signature).only(SEQUENCE)?;
         // Both are above zero, and less than the order.
         let order = &self.order;
-        let (r, s) = (order.read(unsigned(r)?)?, order.read(unsigned(s)?)?);
+        let (r, s) = (order.read(fields.unsigned()?)?, order.read(fields.unsigned()?)?);
+        fields.end()?;
         let digest = &digest[..digest.len().min(self.length())];
         let inverse = order.inverse(&order.form(&s));
         // Of a form and a number, the product is a number.

@@ -1,12 +1,11 @@
-//! SHA-2 and HMAC (RFC 2104) for TLS.
+//! SHA-2, and what TLS makes of it: HMAC (RFC 2104), HKDF (RFC 5869) in the form of TLS 1.3 (RFC 8446 section 7.1) and the
+//! PRF of TLS 1.2 (RFC 5246 section 5).
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use rustls::crypto::hash::{self, Context, HashAlgorithm, Output};
-use rustls::crypto::hmac::{self, Hmac, Tag};
 use sha2::{Digest as _, Sha256};
 
+use super::message::vector;
 use super::sha512::Sha512;
 
 /// A hash of the SHA-2 family.
@@ -61,19 +60,40 @@ impl Hash {
         hasher.finish()
     }
 
-    /// The two hashes of HMAC after their first block, which is all that the key is needed for.
-    fn keyed(self, key: &[u8]) -> Keyed {
+    /// HMAC of what the parts make together; this is HKDF-Extract too, of which the key is the salt.
+    pub fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Digest {
         let mut padded = [0; 128];
         let padded = &mut padded[..self.block()];
         let hashed = (key.len() > padded.len()).then(|| self.of(&[key]));
         let key = hashed.as_deref().unwrap_or(key);
         padded[..key.len()].copy_from_slice(key);
-        let begun = |pad: u8| {
-            let mut hasher = self.begin();
-            hasher.update(&padded.iter().map(|byte| byte ^ pad).collect::<Vec<u8>>());
-            hasher
-        };
-        Keyed { inner: begun(0x36), outer: begun(0x5c) }
+        let mut inner = self.begin();
+        padded.iter_mut().for_each(|byte| *byte ^= 0x36);
+        inner.update(padded);
+        parts.iter().for_each(|part| inner.update(part));
+        padded.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
+        self.of(&[padded, &inner.finish()])
+    }
+
+    /// HKDF-Expand-Label, of no more than one digest: TLS wants no more.
+    pub fn expand(self, secret: &[u8], label: &str, context: &[u8], length: usize) -> Vec<u8> {
+        let bytes = (length as u16).to_be_bytes();
+        let label = vector(1, &[b"tls13 ", label.as_bytes()]);
+        let block = self.hmac(secret, &[&bytes, &label, &vector(1, &[context]), &[1]]);
+        block[..length.min(self.length())].into()
+    }
+
+    /// PRF, its seed in parts.
+    pub fn expand12(self, secret: &[u8], label: &str, seed: &[&[u8]], length: usize) -> Vec<u8> {
+        let seed = [&[label.as_bytes()], seed].concat();
+        let mut chain = self.hmac(secret, &seed);
+        let mut out = Vec::new();
+        while out.len() < length {
+            out.extend_from_slice(&self.hmac(secret, &[&[&*chain], &*seed].concat()));
+            chain = self.hmac(secret, &[&chain]);
+        }
+        out.truncate(length);
+        out
     }
 }
 
@@ -108,86 +128,31 @@ impl Hasher {
     }
 }
 
-impl hash::Hash for Hash {
-    fn start(&self) -> Box<dyn Context> {
-        Box::new(self.begin())
-    }
-
-    fn hash(&self, data: &[u8]) -> Output {
-        Output::new(&self.of(&[data]))
-    }
-
-    fn output_len(&self) -> usize {
-        self.length()
-    }
-
-    fn algorithm(&self) -> HashAlgorithm {
-        if *self == Hash::Sha256 { HashAlgorithm::SHA256 } else { HashAlgorithm::SHA384 }
-    }
-}
-
-impl Context for Hasher {
-    fn fork_finish(&self) -> Output {
-        Output::new(&self.clone().finish())
-    }
-
-    fn fork(&self) -> Box<dyn Context> {
-        Box::new(self.clone())
-    }
-
-    fn finish(self: Box<Self>) -> Output {
-        Output::new(&Hasher::finish(*self))
-    }
-
-    fn update(&mut self, data: &[u8]) {
-        Hasher::update(self, data);
-    }
-}
-
-impl Hmac for Hash {
-    fn with_key(&self, key: &[u8]) -> Box<dyn hmac::Key> {
-        Box::new(self.keyed(key))
-    }
-
-    fn hash_output_len(&self) -> usize {
-        self.length()
-    }
-}
-
-struct Keyed {
-    inner: Hasher,
-    outer: Hasher,
-}
-
-impl hmac::Key for Keyed {
-    fn sign_concat(&self, first: &[u8], middle: &[&[u8]], last: &[u8]) -> Tag {
-        let mut inner = self.inner.clone();
-        inner.update(first);
-        middle.iter().for_each(|part| inner.update(part));
-        inner.update(last);
-        let mut outer = self.outer.clone();
-        outer.update(&inner.finish());
-        Tag::new(&outer.finish())
-    }
-
-    fn tag_len(&self) -> usize {
-        self.inner.length
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     #[test]
     fn hmac_agrees_with_rfc_4231() {
-        let hex = |tag: Tag| tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let short = Hash::Sha256.with_key(b"Jefe").sign(&[b"what do ya want ", b"for nothing?"]);
-        assert_eq!(hex(short), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        let short = Hash::Sha256.hmac(b"Jefe", &[b"what do ya want ", b"for nothing?"]);
+        assert_eq!(hex(&short), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         let long = b"Test Using Larger Than Block-Size Key - Hash Key First";
-        let tag = Hash::Sha256.with_key(&[0xaa; 131]).sign(&[long]);
-        assert_eq!(hex(tag), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
-        let tag = Hash::Sha384.with_key(&[0xaa; 131]).sign(&[long]);
-        assert!(hex(tag).starts_with("4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c6"));
+        let tag = Hash::Sha256.hmac(&[0xaa; 131], &[long]);
+        assert_eq!(hex(&tag), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+        let tag = Hash::Sha384.hmac(&[0xaa; 131], &[long]);
+        assert!(hex(&tag).starts_with("4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c6"));
+    }
+
+    #[test]
+    fn secrets_are_expanded_as_rfc_8448_has_it() {
+        // Section 3: the early secret, and what is derived of it for the handshake.
+        let early = Hash::Sha256.hmac(&[], &[&[0; 32]]);
+        assert_eq!(hex(&early), "33ad0a1c607ec03b09e6cd9893680ce210adf300aa1f2660e1b22e10f170f92a");
+        let derived = Hash::Sha256.expand(&early, "derived", &Hash::Sha256.of(&[]), 32);
+        assert_eq!(hex(&derived), "6f2615a108c702c5678f54fc9dbab69716c076189c48250cebeac3576c3611ba");
     }
 }

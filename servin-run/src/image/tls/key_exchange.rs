@@ -1,111 +1,99 @@
 //! Key exchange on X25519 (RFC 7748), P-256 and P-384 (SEC 1).
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use rustix::rand::{GetRandomFlags, getrandom};
-use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup};
-use rustls::{Error, NamedGroup, PeerMisbehaved};
 
 use super::curve::{Curve, P256, P384, x25519};
+use super::fault::{Fault, ILLEGAL_PARAMETER, INTERNAL_ERROR, Outcome};
 
-/// The kernel's generator.
-#[derive(Debug)]
-pub struct KernelRandom;
-
-impl SecureRandom for KernelRandom {
-    fn fill(&self, mut bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
-        while !bytes.is_empty() {
-            let rest = core::mem::take(&mut bytes);
-            let filled = getrandom(&mut *rest, GetRandomFlags::empty()).map_err(|_| GetRandomFailed)?;
-            bytes = &mut rest[filled..];
-        }
-        Ok(())
-    }
-}
-
-fn secret<const LENGTH: usize>() -> Result<[u8; LENGTH], Error> {
+/// Bytes of the kernel's generator.
+pub fn random<const LENGTH: usize>() -> Outcome<[u8; LENGTH]> {
     let mut bytes = [0; LENGTH];
-    KernelRandom.fill(&mut bytes)?;
+    let mut filled = 0;
+    while filled < LENGTH {
+        let got = getrandom(&mut bytes[filled..], GetRandomFlags::empty());
+        filled += got.map_err(|_| Fault::Own(INTERNAL_ERROR))?;
+    }
     Ok(bytes)
 }
 
-fn bad_share() -> Error {
-    PeerMisbehaved::InvalidKeyShare.into()
-}
+/// The groups that are offered, the first of which with a share. In TLS 1.2 a certificate on a curve wants that curve
+/// to be among them.
+pub const GROUPS: &[u16] = &[X25519, SECP256R1, SECP384R1];
+pub const X25519: u16 = 0x1d;
+const SECP256R1: u16 = 0x17;
+const SECP384R1: u16 = 0x18;
 
-/// The groups that are offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    X25519,
-    P256,
-    /// In TLS 1.2 a certificate on a curve wants that curve to be offered here.
-    P384,
-}
-
-impl Group {
-    /// A curve of NIST.
-    fn curve(self) -> Result<Curve, Error> {
-        let parameters = if self == Group::P256 { P256 } else { P384 };
-        Curve::new(parameters).ok_or_else(bad_share)
-    }
-}
-
-impl SupportedKxGroup for Group {
-    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        if *self == Group::X25519 {
-            let secret = secret::<32>()?;
-            let mut basis = [0; 32];
-            basis[0] = 9;
-            let public = x25519(&secret, &basis).ok_or_else(bad_share)?.into();
-            return Ok(Box::new(Exchange { group: *self, secret: secret.into(), public }));
-        }
-        let curve = self.curve()?;
-        // Zero and what is not below the order come once in 2^32: the next draw is another.
-        loop {
-            let secret = &secret::<48>()?[..if *self == Group::P256 { 32 } else { 48 }];
-            if let Some(public) = curve.public(secret) {
-                return Ok(Box::new(Exchange { group: *self, secret: secret.into(), public }));
-            }
-        }
-    }
-
-    fn name(&self) -> NamedGroup {
-        match self {
-            Group::X25519 => NamedGroup::X25519,
-            Group::P256 => NamedGroup::secp256r1,
-            Group::P384 => NamedGroup::secp384r1,
-        }
-    }
-}
-
-struct Exchange {
-    group: Group,
+/// Our half of an exchange.
+pub struct Exchange {
+    pub group: u16,
     secret: Vec<u8>,
-    public: Vec<u8>,
+    pub public: Vec<u8>,
 }
 
-impl ActiveKeyExchange for Exchange {
-    fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        let shared = if self.group == Group::X25519 {
-            let both = <&[u8; 32]>::try_from(&*self.secret).ok().zip(<&[u8; 32]>::try_from(peer).ok());
-            let shared = both.and_then(|(secret, peer)| x25519(secret, peer)).ok_or_else(bad_share)?;
-            // A point of small order, which would make the secret known (RFC 7748 section 6.1).
-            if shared.iter().fold(0, |all, byte| all | byte) == 0 {
-                return Err(bad_share());
+/// A curve of NIST, and how many bytes its numbers have.
+fn curve(group: u16) -> Option<(Curve, usize)> {
+    match group {
+        SECP256R1 => Some((Curve::new(P256)?, 32)),
+        SECP384R1 => Some((Curve::new(P384)?, 48)),
+        _ => None,
+    }
+}
+
+impl Exchange {
+    /// A new one in one of the groups.
+    pub fn new(group: u16) -> Outcome<Exchange> {
+        // Zero and what is not below the order of a curve come once in 2^32: the next draw is another.
+        loop {
+            let random = random::<48>()?;
+            let (secret, public) = if group == X25519 {
+                let mut basis = [0; 32];
+                basis[0] = 9;
+                let secret = &random[..32];
+                (secret, exchange_25519(secret, &basis))
+            } else {
+                let (curve, length) = curve(group).ok_or(Fault::Own(ILLEGAL_PARAMETER))?;
+                let secret = &random[..length];
+                (secret, curve.public(secret))
+            };
+            if let Some(public) = public {
+                return Ok(Exchange { group, secret: secret.into(), public });
             }
-            shared.into()
-        } else {
-            self.group.curve()?.shared(&self.secret, peer).ok_or_else(bad_share)?
+        }
+    }
+
+    /// What is shared with the owner of a public key.
+    pub fn shared(&self, public: &[u8]) -> Outcome<Vec<u8>> {
+        let shared = match curve(self.group) {
+            Some((curve, _)) => curve.shared(&self.secret, public),
+            // Nothing is what comes of a point of small order, which would make the secret known (RFC 7748 section
+            // 6.1).
+            None => exchange_25519(&self.secret, public)
+                .filter(|shared| shared.iter().fold(0, |all, byte| all | byte) != 0),
         };
-        Ok(SharedSecret::from(shared))
+        shared.ok_or(Fault::Own(ILLEGAL_PARAMETER))
     }
+}
 
-    fn pub_key(&self) -> &[u8] {
-        &self.public
-    }
+fn exchange_25519(secret: &[u8], public: &[u8]) -> Option<Vec<u8>> {
+    Some(x25519(secret.try_into().ok()?, public.try_into().ok()?)?.into())
+}
 
-    fn group(&self) -> NamedGroup {
-        self.group.name()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_share_the_same_in_every_group() {
+        for group in GROUPS {
+            let (ours, theirs) =
+                (Exchange::new(*group).expect("ours"), Exchange::new(*group).expect("theirs"));
+            let shared = ours.shared(&theirs.public).expect("shared");
+            assert_eq!(shared, theirs.shared(&ours.public).expect("shared"));
+            assert!(ours.shared(&theirs.public[1..]).is_err() && ours.shared(&[]).is_err());
+        }
+        let ours = Exchange::new(X25519).expect("ours");
+        assert!(ours.shared(&[0; 32]).is_err(), "a point of small order");
     }
 }

@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use super::der::{Der, SEQUENCE};
 use super::hash::Hash;
 use super::modulus::Modulus;
 
@@ -33,45 +34,14 @@ pub fn verify(key: &[u8], hash: Hash, digest: &[u8], signature: &[u8], padding: 
 
 /// Modulus and exponent: odd, of 2 to 33 bits.
 fn public_key(key: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (fields, rest) = element(key, 0x30)?;
-    let (modulus, fields) = element(fields, 0x02)?;
-    let (exponent, end) = element(fields, 0x02)?;
-    if !rest.is_empty() || !end.is_empty() {
-        return None;
-    }
-    let (modulus, exponent) = (unsigned(modulus)?, unsigned(exponent)?);
+    let mut fields = Der(key).only(SEQUENCE)?;
+    let (modulus, exponent) = (fields.unsigned()?, fields.unsigned()?);
+    fields.end()?;
     if exponent.len() > 5 {
         return None;
     }
     let value = exponent.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
     ((3..1 << 33).contains(&value) && value % 2 == 1).then_some((modulus, exponent))
-}
-
-/// The content of one DER element of this type, and what follows it.
-pub fn element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
-    let (&[found, first], rest) = bytes.split_first_chunk::<2>()?;
-    if found != kind {
-        return None;
-    }
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81 => (usize::from(*rest.first().filter(|length| **length >= 0x80)?), &rest[1..]),
-        0x82 => {
-            let (length, rest) = rest.split_first_chunk::<2>()?;
-            (usize::from(u16::from_be_bytes(*length)), rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
-}
-
-/// The magnitude of a DER integer that is above zero, without the zero in front that keeps it so.
-pub fn unsigned(bytes: &[u8]) -> Option<&[u8]> {
-    match bytes {
-        [0, rest @ ..] if rest.first().is_some_and(|byte| *byte >= 0x80) => Some(rest),
-        [1..0x80, ..] => Some(bytes),
-        _ => None,
-    }
 }
 
 /// EMSA-PKCS1-v1_5 (section 9.2).
