@@ -1,52 +1,76 @@
 //! Walks through trees of files that belong to somebody else: nothing is followed, nothing recurses.
 
-use alloc::vec;
+use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, fstat};
+use rustix::io::{self, Errno};
 
 use crate::sys::path::{chownat, openat, statat};
-use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
-use rustix::io;
 
 /// Called for each entry below a directory, those of a directory after it: the directory that holds it, its name, what
 /// it is.
 pub type Visit<'v> = &'v mut dyn FnMut(BorrowedFd<'_>, &CStr, &Stat) -> io::Result<()>;
 
-/// Visits everything below `directory`, but not what is mounted there.
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Visits everything below `directory`, but not what is mounted there. However deep that is, two descriptors are
+/// enough: the way up is `..`, which is proved to be where we came from (EAGAIN where it was moved meanwhile).
 pub fn walk(directory: impl AsFd, visit: Visit) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let own = openat(directory, c".", flags, Mode::empty())?;
-    let device = rustix::fs::fstat(&own)?.st_dev;
-    let mut inside: Vec<(Dir, OwnedFd)> = vec![(Dir::read_from(&own)?, own)];
-    while let Some((entries, own)) = inside.last_mut() {
-        let Some(entry) = entries.next() else {
-            inside.pop();
+    let mut here = openat(directory, c".", DIRECTORY, Mode::empty())?;
+    let own = fstat(&here)?;
+    let (device, mut number) = (own.st_dev, own.st_ino);
+    let mut inside = visit_all(&here, visit)?;
+    // The directories above, by their numbers, and what is still to be entered in them.
+    let mut above = Vec::new();
+    loop {
+        let Some(name) = inside.pop() else {
+            let Some((outer, rest)) = above.pop() else { return Ok(()) };
+            here = openat(&here, c"..", DIRECTORY, Mode::empty())?;
+            let stat = fstat(&here)?;
+            if (stat.st_dev, stat.st_ino) != (device, outer) {
+                return Err(Errno::AGAIN);
+            }
+            (number, inside) = (outer, rest);
             continue;
         };
+        let inner = match openat(&here, &*name, DIRECTORY, Mode::empty()) {
+            // Removed since, or another file by now.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+            inner => inner?,
+        };
+        let stat = fstat(&inner)?;
+        if stat.st_dev == device {
+            above.push((number, inside));
+            (here, number) = (inner, stat.st_ino);
+            inside = visit_all(&here, visit)?;
+        }
+    }
+}
+
+/// Visits the entries of one directory; the names of the directories among them.
+fn visit_all(own: &OwnedFd, visit: Visit) -> io::Result<Vec<CString>> {
+    let mut directories = Vec::new();
+    for entry in Dir::read_from(own)? {
         let entry = entry?;
         let name = entry.file_name();
         if name == c"." || name == c".." {
             continue;
         }
-        let stat = match statat(&*own, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match statat(own, name, AtFlags::SYMLINK_NOFOLLOW) {
             // Removed since.
-            Err(io::Errno::NOENT) => continue,
+            Err(Errno::NOENT) => continue,
             stat => stat?,
         };
         visit(own.as_fd(), name, &stat)?;
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && stat.st_dev == device {
-            match openat(&*own, name, flags, Mode::empty()) {
-                Err(io::Errno::NOENT) => {}
-                directory => {
-                    let directory = directory?;
-                    inside.push((Dir::read_from(&directory)?, directory));
-                }
-            }
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            directories.push(name.into());
         }
     }
-    Ok(())
+    Ok(directories)
 }
 
 /// The bytes that everything below `directory` takes on the disk.
@@ -95,5 +119,30 @@ mod tests {
         let owner = fs::metadata(&path).expect("stat");
         give(&directory, owner.uid(), owner.gid()).expect("given");
         fs::remove_dir_all(&path).expect("remove");
+    }
+
+    #[test]
+    fn a_tree_of_any_depth_is_walked_with_a_few_descriptors() {
+        use rustix::fd::AsRawFd as _;
+        let path = std::env::temp_dir().join(format!("servin-tree-deep-{}", std::process::id()));
+        fs::create_dir_all(path.join("beside/inner")).expect("make");
+        let directory =
+            openat(CWD, path.to_str().expect("UTF-8"), OFlags::RDONLY, Mode::empty()).expect("open");
+        let mut deep = openat(&directory, c".", DIRECTORY, Mode::empty()).expect("open");
+        for _ in 0..1500 {
+            rustix::fs::mkdirat(&deep, c"down", Mode::RWXU).expect("make");
+            deep = openat(&deep, c"down", DIRECTORY, Mode::empty()).expect("open");
+        }
+        let mut seen = 0;
+        let walked = walk(&directory, &mut |own, _, _| {
+            seen += 1;
+            // Descriptors get the lowest free number.
+            assert!(own.as_raw_fd() < 1000, "{own:?} at {seen}");
+            Ok(())
+        });
+        let parent = openat(CWD, std::env::temp_dir().to_str().expect("UTF-8"), DIRECTORY, Mode::empty());
+        let name = format!("servin-tree-deep-{}", std::process::id());
+        crate::image::copy::remove_tree(parent.expect("open").as_fd(), &name).expect("remove");
+        assert_eq!((walked, seen), (Ok(()), 1502));
     }
 }
