@@ -114,9 +114,6 @@ impl Client {
                 .url
                 .join(location)
                 .map_err(|error| error.within(format_args!("{origin} leads on")))?;
-            if request.url.secure && !next.secure {
-                return Err(Error::new(format_args!("{origin} leads on to {next}, which is not encrypted")));
-            }
             if !next.same_server(&request.url) {
                 request.headers.retain(|(name, _)| *name != "Authorization");
             }

@@ -49,8 +49,16 @@ impl Url {
         Ok(Url { secure, host: host.to_ascii_lowercase(), port, path: alloc::format!("{slash}{path}") })
     }
 
-    /// What a server's `Location` means, seen from here.
+    /// What a server's `Location` means, seen from here; never a place without encryption, seen from one with it.
     pub fn join(&self, location: &str) -> Result<Url> {
+        let next = self.joined(location)?;
+        match self.secure && !next.secure {
+            true => Err(Error::new(format_args!("{next} is not encrypted"))),
+            false => Ok(next),
+        }
+    }
+
+    fn joined(&self, location: &str) -> Result<Url> {
         let scheme = if self.secure { "https" } else { "http" };
         if location.split(['/', '?', '#']).next().is_some_and(|first| first.contains(':')) {
             return Url::parse(location);
@@ -165,7 +173,10 @@ mod tests {
     fn locations_are_seen_from_where_they_were_said() {
         let from = url("https://h:1/v2/a/blobs/uploads/?x=1");
         let to = |location: &str| from.join(location).expect(location);
-        assert_eq!(to("http://o/p"), url("http://o/p"));
+        assert_eq!(to("https://o/p"), url("https://o/p"));
+        // The bytes of a private image would be there for everybody on the way.
+        assert!(from.join("http://h:1/p").is_err_and(|error| error.to_string().contains("not encrypted")));
+        assert_eq!(url("http://h/").join("http://o/p").expect("as before"), url("http://o/p"));
         assert_eq!(to("//o/p"), url("https://o/p"));
         assert_eq!(to("/p?q"), url("https://h:1/p?q"));
         assert_eq!(to("id"), url("https://h:1/v2/a/blobs/uploads/id"));
