@@ -495,6 +495,7 @@ impl Conversation<'_> {
             && let Ok(Some(message)) = outside.receive()
         {
             if let Message::Process(pid) = message {
+                // There is an error to report already.
                 let _ = self.change_process(pid);
             }
         }

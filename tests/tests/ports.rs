@@ -432,3 +432,55 @@ fn sorted(listed: &str) -> Vec<&str> {
     words.sort_unstable();
     words
 }
+
+#[test]
+fn a_process_that_had_no_descriptor_left_accepts_again_however_busy_it_is() {
+    alone(|| {
+        prepare();
+        let server = Server::start("echo", &["--publish-mode=proxy", "-p", "8080:80"], &["80"]);
+        let pid = servin(&["inspect", "-f", "{{.State.Pid}}", "echo"]).succeeds().out;
+        let pid: i32 = pid.trim().parse().expect("a pid");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("read a process's status");
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("its parent");
+        let siblings = servin_tests::children(parent.trim().parse().expect("a pid"));
+        let proxy = siblings.into_iter().find(|child| *child != pid).expect("a process that forwards");
+        let limited = Command::new("prlimit").args(["--nofile=40:40", "--pid", &proxy.to_string()]).status();
+        assert!(limited.expect("prlimit").success());
+        let greeted = |patience: Duration| {
+            let mut connection = TcpStream::connect("127.0.0.1:8080").expect("connect");
+            connection.set_read_timeout(Some(patience)).expect("set a time limit");
+            let greeted = connection.read_exact(&mut [0; 5]).is_ok();
+            (connection, greeted)
+        };
+        let (mut busy, _) = greeted(within(Duration::from_secs(5)));
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            // What it has to do until the end.
+            scope.spawn(|| {
+                while !over.load(order) && busy.write_all(b".").is_ok() {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            });
+            let many: Vec<_> = (0..40).map(|_| greeted(Duration::from_millis(100))).collect();
+            let refused = many.iter().any(|(_, greeted)| !greeted);
+            drop(many);
+            let again = until_greeted(&greeted);
+            over.store(true, order);
+            assert!(refused && again, "{refused} {again}");
+        });
+        drop(server);
+        forget_home();
+    });
+}
+
+/// Whether somebody is greeted again after a while; those before him wait in the kernel's line.
+fn until_greeted(greeted: &dyn Fn(Duration) -> (TcpStream, bool)) -> bool {
+    let end = Instant::now() + within(Duration::from_secs(10));
+    while Instant::now() < end {
+        if greeted(Duration::from_secs(1)).1 {
+            return true;
+        }
+    }
+    false
+}

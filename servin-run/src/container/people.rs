@@ -147,6 +147,7 @@ impl Store {
         };
         let filled = fill();
         if filled.is_err() {
+            // Or the next command does that: it has no record.
             let _ = entry.directory.remove();
         }
         filled.map(|()| entry)

@@ -165,6 +165,7 @@ enum Typed {
     Detach,
 }
 
+/// That its other end is gone it hears; what it says into the void does not matter.
 struct Relay<'r> {
     wire: &'r Wire,
     keys: Keys,

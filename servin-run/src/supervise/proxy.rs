@@ -178,8 +178,10 @@ impl Watch {
 struct Forwarder {
     watch: Watch,
     listeners: Vec<Listener>,
-    /// Listeners that are not watched, because there was no descriptor left for another connection.
+    /// Listeners that are not watched, because there was no descriptor left for another connection,
     paused: Vec<usize>,
+    /// and when they are watched again, however much there is to do until then.
+    again: i64,
     streams: Streams,
     datagrams: Datagrams,
     events: Vec<Event>,
@@ -196,6 +198,7 @@ impl Forwarder {
             watch,
             listeners,
             paused: Vec::new(),
+            again: 0,
             streams: Streams::default(),
             datagrams: Datagrams::default(),
             events: vec![empty; EVENTS],
@@ -228,7 +231,7 @@ impl Forwarder {
         }
         self.streams.pass_more();
         self.datagrams.expire(now());
-        if count == 0 {
+        if now() >= self.again {
             self.resume();
         }
         Ok(())
@@ -246,14 +249,21 @@ impl Forwarder {
         // Until a descriptor is free again; else we would be woken for what we cannot take.
         if outcome == Err(Errno::MFILE) {
             let _ = epoll::delete(&self.watch.0, &listener.socket);
-            self.paused.push(number);
+            self.pause(number);
         }
+    }
+
+    fn pause(&mut self, number: usize) {
+        self.paused.push(number);
+        self.again = now() + 1;
     }
 
     fn resume(&mut self) {
         for number in self.paused.split_off(0) {
-            if let Some(listener) = self.listeners.get(number) {
-                let _ = self.watch.add(&listener.socket, About::Listener(number), EventFlags::IN);
+            if let Some(listener) = self.listeners.get(number)
+                && self.watch.add(&listener.socket, About::Listener(number), EventFlags::IN).is_err()
+            {
+                self.pause(number);
             }
         }
     }

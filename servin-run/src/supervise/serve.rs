@@ -126,7 +126,7 @@ impl Client {
         kept
     }
 
-    /// Says why its container could not be started; the exit code of who says it.
+    /// Says why its container could not be started, if the client is still there; the exit code of who says it.
     pub fn fail(&mut self, error: &Error) -> i32 {
         let _ = self.wire.send(wire::FAILED, &encode_failure(error), false);
         error.code().into()
@@ -365,6 +365,7 @@ impl Serve {
         }
     }
 
+    /// As good as it goes: the next size comes with the next change.
     fn resize(&self, bytes: &[u8]) {
         if let (Some([a, b, c, d]), Some(master), true) =
             (bytes.first_chunk(), &self.streams[0], self.terminal)

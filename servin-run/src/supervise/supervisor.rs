@@ -94,7 +94,8 @@ fn main(places: Places, id: &str, means: Means, mut client: Client) -> i32 {
         Err(error) => return client.fail(&error),
     };
     let started = supervisor.entry.reload().and_then(|_lock| supervisor.launch(true));
-    // Whatever the caller has there, a pipe that somebody reads to its end perhaps, is not held any longer.
+    // Whatever the caller has there, a pipe that somebody reads to its end perhaps, is not held any longer. Without
+    // /dev/null it has to be.
     let _ = give_up_callers_files();
     match started {
         Ok(pid) => {
