@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -466,20 +467,30 @@ fn nothing_is_left_of_networks_whoever_is_killed() {
         for round in 0..24_u64 {
             let root = people.root();
             let mut command = Command::new(servin_tests::servin_program());
-            command.args(["run", "-d", "--name", "victim", "--rootfs"]).arg(root).args(["sleep", "1000"]);
+            command.args(["run", "-d", "--name", "victim", "-p", "8080:80", "-p", "53:53/udp", "--rootfs"]);
+            command.arg(root).args(["sleep", "1000"]);
             let running = start(command);
             std::thread::sleep(Duration::from_micros(round * 2_500));
             // Everybody at once: the command, the supervisor, the container.
             kill_all();
             running.finish();
-            servin(&["rm", "-f", "victim"]);
-            servin(&["network", "prune", "-f"]).succeeds();
+            servin(&["system", "prune", "-f"]).succeeds();
             // The kernel takes namespaces down behind our back.
             let end = Instant::now() + within(Duration::from_secs(10));
             while interfaces() != before {
                 assert!(Instant::now() < end, "round {round}: {:?} is left", interfaces());
                 std::thread::sleep(Duration::from_millis(10));
             }
+            assert_eq!(servin_tests::nft_lists("ruleset"), "", "round {round}");
+            let state =
+                Path::new(&std::env::var("SERVIN_ROOT").expect("set by the harness")).join(".networks");
+            for leases in [&state, &state.join("ports")] {
+                let left: Vec<_> = fs::read_dir(leases).into_iter().flatten().flatten().collect();
+                let kept =
+                    |entry: &&fs::DirEntry| ![".lock", "ports"].map(Into::into).contains(&entry.file_name());
+                assert_eq!(left.iter().filter(kept).count(), 0, "round {round}: {left:?}");
+            }
+            assert_eq!(servin(&["ps", "-aq"]).succeeds().out, "", "round {round}");
             let document = inspect("bridge");
             assert_eq!(
                 document["Containers"].as_object().map(|members| members.len()),
@@ -487,6 +498,7 @@ fn nothing_is_left_of_networks_whoever_is_killed() {
                 "{document}"
             );
         }
+        servin_tests::forget_home();
     });
 }
 
