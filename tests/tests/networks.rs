@@ -1,7 +1,9 @@
 //! `servin network …`: networks are made, shown and removed.
 
+use std::process::Command;
+
 use serde_json::Value;
-use servin_tests::{alone, forget_home, servin};
+use servin_tests::{OUTSIDE, Outside, People, alone, forget_home, servin, until};
 
 fn create(arguments: &[&str]) -> String {
     let command = [&["network", "create"], arguments].concat();
@@ -55,6 +57,39 @@ fn two_networks_never_share_addresses() {
         servin(&["network", "create", "--subnet", "10.20.3.0/24", "e"]).fails(&["overlaps", "10.20.0.0/16"]);
         servin(&["network", "create", "a"]).fails(&["there is a network a already"]);
         tidy();
+    });
+}
+
+#[test]
+fn what_the_host_reaches_is_refused_and_avoided() {
+    alone(|| {
+        // The cable's own network, and the block that the default network would have.
+        let outside = Outside::new();
+        let ip = |arguments: &[&str]| {
+            let status = Command::new("busybox").arg("ip").args(arguments).status();
+            assert!(status.is_ok_and(|status| status.success()), "{arguments:?}");
+        };
+        ip(&["route", "add", "10.121.7.0/24", "via", OUTSIDE]);
+        servin(&["network", "create", "--subnet", "192.0.2.128/25", "a"]).fails(&[
+            "192.0.2.128/25",
+            "overlaps the host's route to 192.0.2.0/24",
+            "--subnet",
+        ]);
+        let route = People::of("busybox").run(&["ip", "route"]).succeeds().out;
+        assert!(route.contains("10.122.0.0/24 dev eth0"), "{route}");
+        // Its supervisor takes the bridge away when nobody waits for it any more.
+        let bridge = || std::fs::read_to_string("/proc/net/dev").is_ok_and(|text| text.contains("servin0"));
+        until("the bridge is gone", || !bridge());
+        // A route that comes later: the network moves as long as nobody is in it and nobody has chosen its block.
+        ip(&["route", "add", "10.122.0.0/24", "via", OUTSIDE]);
+        let route = People::of("busybox").run(&["ip", "route"]).succeeds().out;
+        assert!(!route.contains("10.122.0.0/24"), "{route}");
+        create(&["--subnet", "10.20.0.0/24", "chosen"]);
+        ip(&["route", "add", "10.20.0.0/25", "via", OUTSIDE]);
+        let run = People::of("busybox").flags(&["--network", "chosen"]).run(&["true"]);
+        run.fails(&["chosen", "overlaps the host's route to 10.20.0.0/25"]);
+        tidy();
+        drop(outside);
     });
 }
 

@@ -325,6 +325,38 @@ mod tests {
         assert_eq!(words(&capped[..capped.len() - 8], CAPPED | ACK_ATTRIBUTES), "");
     }
 
+    /// One message of a dump: NLM_F_MULTI and what else is said of it.
+    fn part(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let length = (HEADER + payload.len()) as u32;
+        let head = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &(MULTI | flags).to_ne_bytes()];
+        [&head.concat()[..], &sequence.to_ne_bytes(), &[0; 4], payload].concat()
+    }
+
+    #[test]
+    fn a_dump_that_was_interrupted_is_begun_anew() {
+        let (ours, kernels) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .expect("a pair of sockets");
+        // All that the kernel will answer is there already: two interrupted dumps, of which one says so only at its
+        // end, and a whole one; and what belongs to nobody's question.
+        let done = |sequence, flags| part(DONE, flags, sequence, &[0; 4]);
+        for message in [
+            part(16, INTERRUPTED, 1, &[1; 4]),
+            done(1, 0),
+            part(16, 0, 2, &[2; 4]),
+            done(2, INTERRUPTED),
+            part(16, 0, 2, &[9; 4]),
+            [part(16, 0, 3, &[3; 4]), part(16, 0, 3, &[4; 4])].concat(),
+            done(3, 0),
+        ] {
+            send(&kernels, &message, SendFlags::empty()).expect("answer");
+        }
+        let socket = Socket { descriptor: ours, sequence: Cell::new(0) };
+        let replies = socket.dump(&Message::new(18, 0, &[0; 16])).expect("a dump");
+        let payloads: Vec<&[u8]> = replies.iter().map(|reply| reply.payload.as_slice()).collect();
+        assert_eq!(payloads, [[3; 4], [4; 4]]);
+    }
+
     #[test]
     fn a_refusal_is_an_error_with_a_hint() {
         let refused: Answer<()> =

@@ -124,6 +124,30 @@ const REDIRECTED: Expression = Mask(&0x20u32.to_ne_bytes());
 /// `NF_CT_STATE_BIT` of established and related.
 const KNOWN: Expression = Mask(&6u32.to_ne_bytes());
 
+/// Redirects what comes for a port of one address of the host; `behind` is the register behind an address.
+const fn exact_port(
+    family: Expression,
+    destination: Expression,
+    map: &'static str,
+    to: u8,
+    behind: u32,
+) -> [Expression; 7] {
+    let port = Payload(TRANSPORT, 2, 2, behind + 1);
+    [FAMILY, family, destination, Meta(L4PROTO, behind), port, Map(map, R0), Dnat(to, behind)]
+}
+
+/// The same of all of its addresses.
+const fn any_port(family: Expression, map: &'static str, to: u8, behind: u32) -> [Expression; 6] {
+    let port = Payload(TRANSPORT, 2, 2, R0 + 1);
+    [FAMILY, family, Meta(L4PROTO, R0), port, Map(map, R0), Dnat(to, behind)]
+}
+
+/// Gives what a container sends to a published port, maybe its own, the bridge's address.
+const fn hairpin(family: Expression, source: Expression, subnets: &'static str) -> [Expression; 10] {
+    let ours = In(subnets, R0, false);
+    [FAMILY, family, OUT, IS_BRIDGE, source, ours, Ct(CT_STATUS, R0), REDIRECTED, ANY_LEFT, Masquerade]
+}
+
 /// A chain's name and a rule of it, in order.
 pub const RULES: &[(&str, &[Expression])] = &[
     // With route_localnet, which publishing to 127.0.0.1 needs, a bridge would take what containers send to or from
@@ -137,85 +161,15 @@ pub const RULES: &[(&str, &[Expression])] = &[
     // A packet from ::1 may not leave the host, whatever it is redirected to.
     ("output", &[FAMILY, IS_V6, DESTINATION6, LOOPBACK6, Return]),
     ("output", &[DestinationType(R0), IS_OURS, Goto("published")]),
-    (
-        "published",
-        &[
-            FAMILY,
-            IS_V4,
-            DESTINATION4,
-            Meta(L4PROTO, R0 + 1),
-            Payload(TRANSPORT, 2, 2, R0 + 2),
-            Map(PORTS4, R0),
-            Dnat(IPV4, R0 + 1),
-        ],
-    ),
-    (
-        "published",
-        &[
-            FAMILY,
-            IS_V4,
-            Meta(L4PROTO, R0),
-            Payload(TRANSPORT, 2, 2, R0 + 1),
-            Map(ANY_PORTS4, R0),
-            Dnat(IPV4, R0 + 1),
-        ],
-    ),
-    (
-        "published",
-        &[
-            FAMILY,
-            IS_V6,
-            DESTINATION6,
-            Meta(L4PROTO, R0 + 4),
-            Payload(TRANSPORT, 2, 2, R0 + 5),
-            Map(PORTS6, R0),
-            Dnat(IPV6, R0 + 4),
-        ],
-    ),
-    (
-        "published",
-        &[
-            FAMILY,
-            IS_V6,
-            Meta(L4PROTO, R0),
-            Payload(TRANSPORT, 2, 2, R0 + 1),
-            Map(ANY_PORTS6, R0),
-            Dnat(IPV6, R0 + 4),
-        ],
-    ),
+    ("published", &exact_port(IS_V4, DESTINATION4, PORTS4, IPV4, R0 + 1)),
+    ("published", &any_port(IS_V4, ANY_PORTS4, IPV4, R0 + 1)),
+    ("published", &exact_port(IS_V6, DESTINATION6, PORTS6, IPV6, R0 + 4)),
+    ("published", &any_port(IS_V6, ANY_PORTS6, IPV6, R0 + 4)),
     // The host's processes that called 127.0.0.1: the answer must find back.
     ("postrouting", &[FAMILY, IS_V4, SOURCE4_HEAD, LOOPBACK4, OUT, IS_BRIDGE, Masquerade]),
     // A container that called a published port: the answer must not go straight to it.
-    (
-        "postrouting",
-        &[
-            FAMILY,
-            IS_V4,
-            OUT,
-            IS_BRIDGE,
-            SOURCE4,
-            In(SUBNETS4, R0, false),
-            Ct(CT_STATUS, R0),
-            REDIRECTED,
-            ANY_LEFT,
-            Masquerade,
-        ],
-    ),
-    (
-        "postrouting",
-        &[
-            FAMILY,
-            IS_V6,
-            OUT,
-            IS_BRIDGE,
-            SOURCE6,
-            In(SUBNETS6, R0, false),
-            Ct(CT_STATUS, R0),
-            REDIRECTED,
-            ANY_LEFT,
-            Masquerade,
-        ],
-    ),
+    ("postrouting", &hairpin(IS_V4, SOURCE4, SUBNETS4)),
+    ("postrouting", &hairpin(IS_V6, SOURCE6, SUBNETS6)),
     // What containers send into the world has the host's address.
     (
         "postrouting",
