@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use servin_tests::{Outside, People, Running, alone, bind, servin, start, unmount, within};
+use servin_tests::{Outside, People, Running, alone, bind, servin, start, unmount, until, within};
 
 /// A web server that says one word; its command waits in the foreground.
 const SERVER: &[&str] =
@@ -139,6 +139,14 @@ fn a_container_has_an_interface_an_address_a_way_out_and_names() {
 #[test]
 fn the_first_container_says_that_the_host_forwards_now() {
     alone(|| {
+        // Not for those who do not go out.
+        servin(&["network", "create", "--internal", "inner"]).succeeds();
+        for network in ["none", "host", "inner"] {
+            let run = people().flags(&["--network", network]).run(&["true"]).succeeds();
+            assert!(!run.err.contains("ip_forward"), "{}", run.err);
+            assert_eq!(fs::read_to_string("/proc/sys/net/ipv4/ip_forward").expect("read"), "0\n");
+        }
+        remove(&["inner"]);
         let run = people().run(&["true"]).succeeds();
         assert!(run.err.contains("net.ipv4.ip_forward"), "{}", run.err);
         assert_eq!(fs::read_to_string("/proc/sys/net/ipv4/ip_forward").expect("read"), "1\n");
@@ -259,7 +267,9 @@ fn containers_of_different_networks_do_not_reach_each_other() {
 #[test]
 fn ipv6_works_as_ipv4_does() {
     alone(|| {
-        servin(&["network", "create", "--ipv6", "--subnet", "fd00:7::/64", "six"]).succeeds();
+        let mtu = ["--opt", "mtu=1380"];
+        let create = ["network", "create", "--ipv6", "--subnet", "fd00:7::/64"];
+        servin(&[&create[..], &mtu, &["six"]].concat()).succeeds();
         let people = people();
         let web = Detached::serving(&people, "web", &["--network", "six", "--ip6", "fd00:7::99"]);
         assert_eq!(member("six", "web")["IPv6Address"], "fd00:7::99/64");
@@ -270,6 +280,7 @@ fn ipv6_works_as_ipv4_does() {
             .flags(&["--network", "six"])
             .run(&["sh", "-c", "ip -6 route; ip -6 addr"])
             .succeeds();
+        assert!(run.out.contains("mtu 1380"), "{}", run.out);
         assert!(run.out.contains("default via fd00:7::1") && run.out.contains("fd00:7::2/64"), "{}", run.out);
         drop(web);
         remove(&["six"]);
@@ -308,6 +319,27 @@ fn addresses_that_are_asked_for_are_given_or_refused() {
         people.clone().flags(&["--network", "nosuch"]).run(&["true"]).fails(&["there is no network nosuch"]);
         drop(_holder);
         remove(&["net"]);
+    });
+}
+
+#[test]
+fn an_address_leads_at_once_to_who_has_it_now() {
+    alone(|| {
+        servin(&["network", "create", "--ipv6", "--subnet", "fd00:7::/64", "six"]).succeeds();
+        let people = people();
+        // So that the bridge stays, and with it what the host knows of hardware addresses.
+        let _stays = Detached::new(&people, "stays", &["--network", "six"], &["sleep", "1000"]);
+        for number in 0..3 {
+            let (name, mac) = (format!("web{number}"), format!("02:00:00:00:00:0{number}"));
+            let flags = ["--network", "six", "--ip6", "fd00:7::99", "--mac-address", &mac];
+            let web = Detached::serving(&people, &name, &flags);
+            let address = web.address("six");
+            until("it listens", || servin(&["exec", &name, "wget", "-qO-", "http://127.0.0.1/"]).code == 0);
+            assert_eq!(fetch(&address), name);
+            assert_eq!(fetch("[fd00:7::99]"), name);
+        }
+        drop(_stays);
+        remove(&["six"]);
     });
 }
 
@@ -464,16 +496,21 @@ fn nothing_is_left_of_networks_whoever_is_killed() {
     alone(|| {
         let people = people();
         let before = interfaces();
-        for round in 0..24_u64 {
+        for round in 0..36_u64 {
             let root = people.root();
             let mut command = Command::new(servin_tests::servin_program());
             command.args(["run", "-d", "--name", "victim", "-p", "8080:80", "-p", "53:53/udp", "--rootfs"]);
             command.arg(root).args(["sleep", "1000"]);
             let running = start(command);
-            std::thread::sleep(Duration::from_micros(round * 2_500));
-            // Everybody at once: the command, the supervisor, the container.
-            kill_all();
+            std::thread::sleep(Duration::from_micros(round * 1_700));
+            // Everybody at once (the command, the supervisor, the container), or one of the first two alone.
+            match round % 3 {
+                0 => kill_all(),
+                1 => kill_supervisors(),
+                _ => running.signal(libc::SIGKILL),
+            }
             running.finish();
+            servin(&["rm", "-f", "victim"]);
             servin(&["system", "prune", "-f"]).succeeds();
             // The kernel takes namespaces down behind our back.
             let end = Instant::now() + within(Duration::from_secs(10));
@@ -502,6 +539,15 @@ fn nothing_is_left_of_networks_whoever_is_killed() {
     });
 }
 
+fn kill_supervisors() {
+    for pid in others() {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if line.contains(".supervise") {
+            let _ = servin_tests::kill(pid.cast_signed(), libc::SIGKILL);
+        }
+    }
+}
+
 /// Kills every process of the test's PID namespace but the test, and waits until they have ended: one that is in a
 /// system call finishes that first.
 fn kill_all() {
@@ -513,10 +559,14 @@ fn kill_all() {
     }
 }
 
-fn others_that_live() -> usize {
+fn others() -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("list /proc").flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| *pid != std::process::id()).collect()
+}
+
+fn others_that_live() -> usize {
     let lives =
         |pid: &u32| fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z"));
-    pids.filter(|pid| *pid != std::process::id()).filter(lives).count()
+    others().iter().filter(|pid| lives(pid)).count()
 }

@@ -181,6 +181,10 @@ fn make(host: &Socket, namespace: &OwnedFd, endpoint: &Endpoint, plug: &Plug) ->
         Driver::Bridge => {
             let name = endpoint.host_interface.as_deref().unwrap_or_default();
             let outer = New { name, mtu, master: Some(plug.index), ..New::default() };
+            // Who had the addresses before may have had another hardware address.
+            for assigned in &endpoint.addresses {
+                let _ = route::forget_neighbour(host, plug.index, assigned.address.0);
+            }
             match link::make_pair(host, &outer, &inner) {
                 // That of a process that was there before this one, and whose namespace is still being taken down.
                 Err(refused) if refused.errno == Errno::EXIST => {
