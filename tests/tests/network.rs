@@ -6,10 +6,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
-use servin_tests::{Outside, People, Running, alone, bind, servin, start, unmount, until, within};
+use servin_tests::{Outside, People, Running, alone, bind, servin, start, unmount, until};
 
 /// A web server that says one word; its command waits in the foreground.
 const SERVER: &[&str] =
@@ -83,14 +83,12 @@ fn ask_server(address: &str) -> std::io::Result<String> {
 /// The same until it answers.
 #[track_caller]
 fn fetch_soon(address: &str) -> String {
-    let end = Instant::now() + within(Duration::from_secs(10));
-    loop {
-        let said = fetch(address);
-        if !said.is_empty() || Instant::now() > end {
-            return said;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let mut said = String::new();
+    until("it answers", || {
+        said = fetch(address);
+        !said.is_empty()
+    });
+    said
 }
 
 /// What a web server says to a container in `network`.
@@ -107,11 +105,8 @@ fn interfaces() -> BTreeSet<String> {
 /// Removes networks, so that nothing is left.
 fn remove(networks: &[&str]) {
     // The last container's supervisor may still be at it.
-    let end = Instant::now() + within(Duration::from_secs(10));
     for network in networks {
-        while servin(&["network", "rm", network]).code != 0 && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("the network is nobody's", || servin(&["network", "rm", network]).code == 0);
     }
 }
 
@@ -193,11 +188,7 @@ fn hosts_files_forget_who_has_gone() {
         let comes = Detached::new(&people, "comes", &[], &["sleep", "1000"]);
         std::thread::sleep(Duration::from_millis(100));
         drop(comes);
-        let end = Instant::now() + within(Duration::from_secs(10));
-        while !people.root().join("gone").exists() {
-            assert!(Instant::now() < end, "the hosts file was not written anew");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("the hosts file is written anew", || people.root().join("gone").exists());
     });
 }
 
@@ -513,11 +504,7 @@ fn nothing_is_left_of_networks_whoever_is_killed() {
             servin(&["rm", "-f", "victim"]);
             servin(&["system", "prune", "-f"]).succeeds();
             // The kernel takes namespaces down behind our back.
-            let end = Instant::now() + within(Duration::from_secs(10));
-            while interfaces() != before {
-                assert!(Instant::now() < end, "round {round}: {:?} is left", interfaces());
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            until("the interfaces are gone", || interfaces() == before);
             assert_eq!(servin_tests::nft_lists("ruleset"), "", "round {round}");
             let state =
                 Path::new(&std::env::var("SERVIN_ROOT").expect("set by the harness")).join(".networks");
@@ -552,11 +539,7 @@ fn kill_supervisors() {
 /// system call finishes that first.
 fn kill_all() {
     let _ = servin_tests::kill(-1, libc::SIGKILL);
-    let end = Instant::now() + within(Duration::from_secs(10));
-    while others_that_live() > 0 {
-        assert!(Instant::now() < end, "what was killed does not end");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    until("what was killed ends", || others_that_live() == 0);
 }
 
 fn others() -> Vec<u32> {

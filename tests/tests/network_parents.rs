@@ -1,8 +1,6 @@
 //! Networks without a bridge: containers that are on the cable of one of the host's interfaces themselves.
 
-use std::time::{Duration, Instant};
-
-use servin_tests::{Outside, People, alone, servin, skip, within};
+use servin_tests::{Outside, People, alone, servin, skip, until};
 
 const SUBNET: &str = "198.51.100.0/24";
 const THEIRS: &str = "198.51.100.2";
@@ -24,15 +22,7 @@ fn reached_from_the_cable(driver: &str) {
         skip!("this kernel has no interfaces of that kind");
     }
     started.succeeds();
-    let end = Instant::now() + within(Duration::from_secs(20));
-    let address = format!("{OURS}:80");
-    loop {
-        let answer = outside.ask(&["tcp", &address]);
-        if answer == "here" {
-            break;
-        }
-        assert!(Instant::now() < end, "{driver}: {answer}");
-    }
+    until(driver, || outside.ask(&["tcp", &format!("{OURS}:80")]) == "here");
     let route = servin(&["exec", "web", "ip", "route"]).succeeds().out;
     assert!(route.contains(&format!("default via {THEIRS} dev eth0")), "{driver}: {route}");
     servin(&["rm", "--force", "web"]).succeeds();
