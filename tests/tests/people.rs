@@ -413,10 +413,54 @@ fn check_says_what_the_host_offers() {
         let run = servin(&["check"]).succeeds();
         let text = run.out.to_lowercase();
         for word in [
-            "pid", "mount", "net", "ipc", "uts", "user", "cgroup", "time", "overlay", "nftables", "seccomp",
+            "pid",
+            "mount",
+            "net",
+            "ipc",
+            "uts",
+            "user",
+            "cgroup",
+            "time",
+            "overlay",
+            "nftables",
+            "seccomp",
             "openat2",
+            "veth",
+            "bridge",
+            "squashfs",
+            "erofs",
+            "loop",
+            "terminals",
+            "newuidmap",
+            "pasta",
+            "ipv6",
         ] {
             assert!(text.contains(word), "no {word:?} in:\n{}", run.out);
+        }
+        // What is missing is named.
+        for line in run.out.lines().filter(|line| line.contains(" no: ")) {
+            assert!(line.trim_end().len() > line.find(" no: ").expect("no") + 6, "{line}");
+        }
+        // It says what the kernel does: networks of this host are made of such interfaces.
+        let there = |kind: &str| {
+            let mut ip = Command::new("ip");
+            start({
+                ip.args(["link", "add", "servin-try", "type", kind]);
+                ip
+            })
+            .finish()
+            .code
+                == 0
+        };
+        for kind in ["bridge", "veth"] {
+            let said = run
+                .out
+                .lines()
+                .any(|line| line.starts_with(&format!("{kind} interfaces")) && line.ends_with("yes"));
+            assert_eq!(said, there(kind), "{kind}");
+            let mut ip = Command::new("ip");
+            ip.args(["link", "del", "servin-try"]);
+            start(ip).finish();
         }
     });
 }

@@ -98,3 +98,123 @@ fn info_says_what_the_host_is() {
         forget_home();
     });
 }
+
+/// A container with a bit of everything; `inspect` as JSON.
+fn inspected(flags: &[&str]) -> serde_json::Value {
+    People::of("busybox").flags(flags).detached("box", &["/bin/sleep", "1000"]);
+    servin(&["inspect", "--size", "box"]).succeeds().json()[0].clone()
+}
+
+#[test]
+fn inspect_has_dockers_names_for_what_was_asked_for() {
+    alone(|| {
+        let seen = inspected(&[
+            "-v",
+            "data:/data",
+            "-v",
+            "/tmp:/host:ro",
+            "--cap-add",
+            "NET_ADMIN",
+            "--cap-drop",
+            "KILL",
+            "--uts",
+            "host",
+            "--shm-size",
+            "8m",
+            "--ulimit",
+            "nofile=64:128",
+            "--dns",
+            "9.9.9.9",
+            "--restart",
+            "on-failure:3",
+            "--sysctl",
+            "kernel.msgmax=4096",
+            "--network",
+            "none",
+        ]);
+        let host = &seen["HostConfig"];
+        assert_eq!(host["Binds"], serde_json::json!(["data:/data", "/tmp:/host:ro"]));
+        assert!(host["CapAdd"].to_string().contains("CAP_NET_ADMIN"), "{host}");
+        assert!(host["CapDrop"].to_string().contains("CAP_KILL"), "{host}");
+        assert_eq!((&host["UTSMode"], &host["PidMode"]), (&"host".into(), &"".into()));
+        assert_eq!((&host["IpcMode"], &host["CgroupnsMode"]), (&"private".into(), &"private".into()));
+        assert_eq!((&host["ShmSize"], &host["NetworkMode"]), (&(8 << 20).into(), &"none".into()));
+        assert_eq!(host["Ulimits"][0], serde_json::json!({ "Name": "nofile", "Hard": 128, "Soft": 64 }));
+        assert_eq!((&host["Dns"][0], &host["Init"]), (&"9.9.9.9".into(), &true.into()));
+        assert_eq!(host["RestartPolicy"]["MaximumRetryCount"], 3);
+        assert_eq!(host["Sysctls"]["kernel.msgmax"], "4096");
+        assert_eq!(host["Privileged"], false);
+        let volume = &seen["Mounts"][0];
+        assert_eq!(
+            (&volume["Type"], &volume["Name"], &volume["Driver"]),
+            (&"volume".into(), &"data".into(), &"local".into())
+        );
+        let bind = &seen["Mounts"][1];
+        assert_eq!(
+            (&bind["Type"], &bind["RW"], &bind["Mode"]),
+            (&"bind".into(), &false.into(), &"ro".into())
+        );
+        assert!(seen["SizeRw"].is_u64(), "{seen}");
+        // Whatever has the name; and of one kind alone.
+        assert_eq!(servin(&["inspect", "data"]).succeeds().json()[0]["Mountpoint"].is_string(), true);
+        assert_eq!(
+            servin(&["inspect", "--type", "network", "bridge"]).succeeds().json()[0]["Driver"],
+            "bridge"
+        );
+        servin(&["inspect", "--type", "volume", "box"]).fails(&["there is no volume box"]);
+        servin(&["inspect", "--type", "house", "box"]).fails(&["--type house"]);
+        servin(&["inspect", "nothing"]).fails(&["there is no container nothing"]);
+        servin(&["rm", "-f", "box"]).succeeds();
+        servin(&["volume", "rm", "data"]).succeeds();
+        forget_home();
+    });
+}
+
+#[test]
+fn ps_and_top_show_the_fields_that_are_asked_for() {
+    alone(|| {
+        inspected(&["-v", "data:/data", "--network", "none"]);
+        let ps = |words: &[&str]| servin(&[&["ps"], words].concat()).succeeds().out;
+        let all = "{{.Names}} {{.Networks}} {{.Mounts}} {{.LocalVolumes}} {{.Size}} {{.State}}";
+        assert_eq!(ps(&["--format", all]), "box none data 1 0B running\n");
+        let created = ps(&["--format", "{{.CreatedAt}}"]);
+        assert!(created.ends_with(" +0000 UTC\n") && created.matches(' ').count() == 3, "{created}");
+        assert!(ps(&["--size"]).lines().next().expect("a heading").ends_with("SIZE"));
+        for (filter, found) in [
+            ("network=none", true),
+            ("network=x", false),
+            ("volume=data", true),
+            ("volume=/data", true),
+            ("volume=x", false),
+            ("before=box", false),
+            ("since=box", false),
+        ] {
+            assert_eq!(!ps(&["-q", "--filter", filter]).is_empty(), found, "{filter}");
+        }
+        servin(&["ps", "--filter", "since=nobody"]).fails(&["nobody"]);
+        let top = |words: &[&str]| servin(&[&["top", "box"], words].concat());
+        let usual = top(&[]).succeeds().out;
+        assert!(usual.starts_with("UID   PID") && usual.contains("/bin/sleep 1000"), "{usual}");
+        for words in [&["-eo", "pid,comm"][..], &["-o", "pid,comm"], &["-opid,comm"], &["pid", "comm"]] {
+            let out = top(words).succeeds().out;
+            let last = out.lines().last().expect("a process").split_whitespace().collect::<Vec<_>>();
+            assert!(out.starts_with("PID") && last.len() == 2 && last[1] == "sleep", "{out}");
+        }
+        assert_eq!(top(&["-ef"]).succeeds().out, usual);
+        assert_eq!(top(&["aux"]).succeeds().out, usual);
+        top(&["-o", "pcpu"]).fails(&["no column pcpu"]);
+        servin(&["stop", "--timeout", "0", "box"]).succeeds();
+        servin(&["container", "prune"]).fails(&["--force"]);
+        let pruned = servin(&["container", "prune", "-f"]).succeeds().out;
+        assert_eq!((pruned.trim().len(), ps(&["-aq"]).as_str()), (64, ""));
+        assert_eq!(servin(&["version", "-f", "{{.Server.Version}}"]).code, 125);
+        let version = servin(&["version", "--format", "{{.Client.Version}} {{.Server.Os}}"]).succeeds().out;
+        assert!(version.ends_with(" linux\n"), "{version}");
+        assert_eq!(
+            servin(&["info", "--format", "{{.Driver}} {{.OSType}}"]).succeeds().out,
+            "overlay2 linux\n"
+        );
+        servin(&["volume", "rm", "data"]).succeeds();
+        forget_home();
+    });
+}

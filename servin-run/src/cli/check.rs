@@ -5,14 +5,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fs::{Access, CWD, Mode, OFlags, ResolveFlags, openat2};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::mount::{FsOpenFlags, OpenTreeFlags, fsopen, open_tree};
+use rustix::process::{WaitOptions, geteuid, waitpid};
 
 use super::arguments::{Command, Given};
-use super::{Invocation, output};
+use super::{Invocation, output, rootless};
 use crate::error::{Result, Step};
 use crate::fs::{mountinfo, read_to_end};
+use crate::launch::user_namespace::helper;
+use crate::network::link;
 use crate::network::netfilter;
+use crate::network::netlink::Socket;
+use crate::sys::clone::{CloneFlags, Cloned, clone3};
 use crate::sys::mount::{MountAttr, mount_setattr};
 use crate::sys::path::{access, openat};
 
@@ -54,15 +59,68 @@ pub fn main(_: &Invocation, given: &Given) -> Result<i32> {
         "user.max_user_namespaces is 0, or a policy forbids them",
     )?;
     output::result(cgroups()?)?;
-    for kind in ["overlay", "tmpfs", "proc", "sysfs", "devpts", "mqueue"] {
+    for kind in ["overlay", "tmpfs", "proc", "sysfs", "devpts", "mqueue", "squashfs", "erofs"] {
         say(&format!("{kind} file system"), file_system(kind), option_of(kind))?;
     }
+    say("loop devices, for images of file systems", exists("/dev/loop-control"), "CONFIG_BLK_DEV_LOOP")?;
+    say("pseudo-terminals", exists("/dev/ptmx"), "CONFIG_UNIX98_PTYS, or a devpts on /dev/pts")?;
     say("new mount API (fsopen, open_tree)", new_mounts(), "Linux 5.2, or a filter around us refuses it")?;
     say("mount_setattr (recursive options, idmap)", changes_mounts(), "Linux 5.12")?;
     say("openat2", opens_in_root(), "Linux 5.6; paths are walked one component at a time instead")?;
     say("nftables", netfilter::has_nftables(), "CONFIG_NF_TABLES")?;
+    let kinds = interfaces();
+    for (number, (kind, option)) in INTERFACES.iter().enumerate() {
+        say(&format!("{kind} interfaces"), kinds & 1 << number != 0, option)?;
+    }
+    say("IPv6", exists("/proc/net/if_inet6"), "CONFIG_IPV6, or ipv6.disable=1 at the boot")?;
     say("seccomp", exists("/proc/sys/kernel/seccomp/actions_avail"), "CONFIG_SECCOMP_FILTER")?;
+    for (name, package) in HELPERS {
+        say(&format!("{name}, without privileges"), helper(name).is_some(), package)?;
+    }
+    let missing = "a line USER:100000:65536 in /etc/subuid and /etc/subgid";
+    say("subordinate ids, without privileges", has_subordinate_ids(), missing)?;
     Ok(i32::from(!complete))
+}
+
+/// Kinds of interfaces that networks are made of, and the kernel options that provide them.
+const INTERFACES: &[(&str, &str)] = &[
+    ("veth", "CONFIG_VETH"),
+    ("bridge", "CONFIG_BRIDGE"),
+    ("macvlan", "CONFIG_MACVLAN"),
+    ("ipvlan", "CONFIG_IPVLAN"),
+];
+
+/// Programs that do for a user what takes privileges, and what they come with.
+const HELPERS: &[(&str, &str)] = &[
+    ("newuidmap", "the package uidmap or shadow; his own id alone is mapped without"),
+    ("newgidmap", "the package uidmap or shadow; his own id alone is mapped without"),
+    ("pasta", "the package passt; --network none and host do without"),
+];
+
+/// Which of [`INTERFACES`] the kernel makes, a bit each: tried out in a network namespace that goes with its process.
+fn interfaces() -> i32 {
+    let user = if geteuid().is_root() { CloneFlags::empty() } else { CloneFlags::NEWUSER };
+    match clone3(user | CloneFlags::NEWNET, None) {
+        Ok(Cloned::Child { .. }) => {
+            let kinds = Socket::open().map_or(0, |socket| {
+                let has = |(number, (kind, _)): (usize, &(&str, &str))| {
+                    i32::from(link::has_kind(&socket, kind)) << number
+                };
+                INTERFACES.iter().enumerate().map(has).sum()
+            });
+            servin_init::sys::process::exit(kinds)
+        }
+        Ok(Cloned::Parent(pid)) => {
+            let ended = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+            ended.ok().flatten().and_then(|(_, status)| status.exit_status()).unwrap_or(0)
+        }
+        Err(_) => 0,
+    }
+}
+
+/// Whether the caller may map ids beside his own; root may map all.
+fn has_subordinate_ids() -> bool {
+    rootless::id_maps().is_none_or(|maps| maps.iter().all(|map| map.len() > 1))
 }
 
 fn say(what: &str, there: bool, missing: &str) -> Result<()> {
@@ -83,6 +141,8 @@ fn option_of(kind: &str) -> &'static str {
         "proc" => "CONFIG_PROC_FS",
         "sysfs" => "CONFIG_SYSFS",
         "devpts" => "CONFIG_UNIX98_PTYS",
+        "squashfs" => "CONFIG_SQUASHFS; `servin import` reads such images with it",
+        "erofs" => "CONFIG_EROFS_FS; `servin import` reads such images with it",
         _ => "CONFIG_POSIX_MQUEUE",
     }
 }

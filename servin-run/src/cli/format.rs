@@ -39,6 +39,7 @@ pub const INSPECT: Group = Group(
 pub const SINGLE: Group = Group("Output", &[FORMAT]);
 
 /// A column of a table: its heading, and the field that it shows.
+#[derive(Clone, Copy)]
 pub struct Column(pub &'static str, pub &'static str);
 
 /// A row for [`list`]: fields by their names, which cost the least where they come in order.

@@ -1,27 +1,37 @@
 //! `servin inspect`: all that is known of containers, with Docker's names.
 
+mod host;
 mod networks;
 
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::arguments::{Command, Given};
-use super::{Invocation, format as output_format, places};
+use super::arguments::{Command, Given, Group, flag};
+use super::{Invocation, format as output_format, image, network, places, system, volume};
 use crate::container::people::{CONFIG, Entry, HealthCheck, HealthState, LOG, Phase};
 use crate::container::view;
+use crate::container::volume::{MountPoint, Volumes};
 use crate::error::{Error, Result};
 use crate::spec;
 use crate::spec::json::{Json, object};
 use crate::supervise::log::Driver;
-use crate::supervise::policy::Policy;
 
 /// The table's entry.
 pub const INSPECT: Command = Command {
     name: "servin inspect",
-    usage: "[FLAGS] CONTAINER...",
-    about: "Print all that is known of containers.",
-    groups: &[output_format::INSPECT],
+    usage: "[FLAGS] CONTAINER|IMAGE|VOLUME|NETWORK...",
+    about: "Print all that is known of containers, and of other things by name.",
+    groups: &[
+        output_format::INSPECT,
+        Group(
+            "What",
+            &[
+                flag("type", None, Some("KIND"), "container, image, volume or network"),
+                flag("size", Some('s'), None, "with the bytes that a container has written"),
+            ],
+        ),
+    ],
     last_word: usize::MAX,
 };
 
@@ -51,13 +61,15 @@ object! {
         /// The operating system.
         "Platform" => platform: String,
         /// What depends on the host.
-        "HostConfig" => host_config: HostConfig,
+        "HostConfig" => host_config: host::HostConfig,
         /// What is mounted.
-        "Mounts" => mounts: Vec<Mount>,
+        "Mounts" => mounts: Vec<MountPoint>,
         /// What does not.
         "Config" => config: Config,
         /// How it is connected.
         "NetworkSettings" => networks: networks::Settings,
+        /// Bytes that it has written, with --size.
+        "SizeRw" => size: Option<u64>,
         /// Its bundle: the OCI configuration is in it (not in Docker).
         "Bundle" => bundle: String,
     }
@@ -90,58 +102,12 @@ object! {
         "Health" => health: Option<HealthState>,
     }
 
-    /// What depends on the host.
-    pub struct HostConfig {
-        /// Where its output goes.
-        "LogConfig" => log_config: LogConfig,
-        /// Its first network, or whose namespace it has.
-        "NetworkMode" => network_mode: String,
-        /// When it is started again.
-        "RestartPolicy" => restart_policy: RestartPolicy,
-        /// It is removed when it has ended.
-        "AutoRemove" => auto_remove: bool,
-        /// Its root is read-only.
-        "ReadonlyRootfs" => readonly_rootfs: bool,
-        /// Bytes of memory; 0 is no limit.
-        "Memory" => memory: i64,
-        /// Processes and threads; 0 is no limit.
-        "PidsLimit" => pids_limit: i64,
-        /// What is in its place in the hierarchy of cgroups.
-        "CgroupParent" => cgroup_parent: String,
-    }
-
-    /// Where output goes.
-    pub struct LogConfig {
-        /// The driver.
-        "Type" => kind: String,
-        /// Its options.
-        "Config" => config: Map,
-    }
-
-    /// When a container is started again.
-    pub struct RestartPolicy {
-        /// no, on-failure, always, unless-stopped.
-        "Name" => name: String,
-        /// How often at most; 0 is without a limit.
-        "MaximumRetryCount" => maximum_retry_count: u32,
-    }
-
-    /// What is mounted.
-    pub struct Mount {
-        /// bind, tmpfs.
-        "Type" => kind: String,
-        /// What.
-        "Source" => source: String,
-        /// Where.
-        "Destination" => destination: String,
-        /// It can be written to.
-        "RW" => rw: bool,
-    }
-
     /// What does not depend on the host.
     pub struct Config {
         /// The host name.
         "Hostname" => hostname: String,
+        /// The NIS domain name.
+        "Domainname" => domainname: String,
         /// Who it runs as.
         "User" => user: String,
         /// It has a terminal.
@@ -192,13 +158,37 @@ macro_rules! present {
 }
 present!(Present, Map);
 
-/// Runs the command.
+/// Runs the command. A word that no container has may be that of an image, a volume or a network.
 pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
-    if given.words.is_empty() {
+    let Some(first) = given.words.first() else {
         return Err(Error::new(format_args!("{} is missing: see {INSPECT}", places::CONTAINER)));
-    }
+    };
     let store = places::store(invocation, given)?;
-    let documents = given.words.iter().map(|word| document(&store.find(word)?, &store.path("")));
+    match given.value("type") {
+        None if store.find(first).is_ok() => {}
+        None if image::store(invocation, given)?.find(first).is_ok_and(|found| found.is_some()) => {
+            return image::inspect(invocation, given);
+        }
+        None if Volumes::open(&store.places.home)?.get(first)?.is_some() => {
+            return volume::inspect(invocation, given);
+        }
+        None if network::exists(invocation, given, first)? => return network::inspect(invocation, given),
+        None | Some("container") => {}
+        Some("image") => return image::inspect(invocation, given),
+        Some("volume") => return volume::inspect(invocation, given),
+        Some("network") => return network::inspect(invocation, given),
+        Some(other) => {
+            return Err(Error::new(format_args!(
+                "--type {other}: it is none of container, image, volume and network"
+            )));
+        }
+    }
+    let size = given.switch("size", false);
+    let documents = given.words.iter().map(|word| {
+        let mut document = document(&store.find(word)?, &store.path(""))?;
+        document.size = if size { Some(system::written(&store, &document.id)?) } else { None };
+        Ok(document)
+    });
     let documents = documents.collect::<Result<Vec<_>>>()?;
     let documents: Vec<&dyn Json> = documents.iter().map(|document| document as &dyn Json).collect();
     output_format::inspect(given, &documents)
@@ -210,9 +200,6 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
     let text = entry.directory.read(CONFIG)?.unwrap_or_default();
     let config: spec::Config = spec::parse(&text, &entry.directory.file(CONFIG))?;
     let has_layer = view::upper(&config).is_some();
-    let process = config.process.unwrap_or_default();
-    let linux = config.linux.unwrap_or_default();
-    let resources = linux.resources.unwrap_or_default();
     let (path, args) = record
         .command
         .split_first()
@@ -222,10 +209,8 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
         Driver::None => String::new(),
         driver => format!("{}/{}", entry.directory.file(LOG), driver.file()),
     };
-    let policy = record.restart.clone().unwrap_or_default();
-    let mut log_options = Vec::new();
-    log_options.extend(record.log.max_size.map(|size| ("max-size".to_string(), size.to_string())));
-    log_options.extend(record.log.max_file.map(|count| ("max-file".to_string(), count.to_string())));
+    let host_config = host::host_config(record, &config)?;
+    let process = config.process.unwrap_or_default();
     Ok(Container {
         id: record.id.clone(),
         created: record.created.clone(),
@@ -238,30 +223,11 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
         restart_count: record.state.restarts,
         driver: if has_layer { "overlay2" } else { "directory" }.into(),
         platform: "linux".into(),
-        host_config: HostConfig {
-            log_config: LogConfig { kind: record.log.driver.clone(), config: Map(log_options) },
-            network_mode: networks::mode(record),
-            restart_policy: RestartPolicy {
-                name: policy.split(':').next().filter(|name| !name.is_empty()).unwrap_or("no").into(),
-                maximum_retry_count: match Policy::parse(&policy)? {
-                    Policy::OnFailure(count) => count.unwrap_or(0),
-                    _ => 0,
-                },
-            },
-            auto_remove: record.remove,
-            readonly_rootfs: config.root.as_ref().and_then(|root| root.readonly).unwrap_or(false),
-            memory: resources.memory.and_then(|memory| memory.limit).unwrap_or(0),
-            pids_limit: resources.pids.and_then(|pids| pids.limit).unwrap_or(0),
-            cgroup_parent: linux
-                .cgroups_path
-                .as_deref()
-                .and_then(|path| path.rsplit_once('/'))
-                .map_or("", |(parent, _)| parent)
-                .into(),
-        },
-        mounts: config.mounts.iter().filter(|mount| is_asked_for(mount, containers)).map(mount).collect(),
+        host_config,
+        mounts: record.mounts.clone(),
         config: Config {
             hostname: config.hostname.unwrap_or_default(),
+            domainname: config.domainname.unwrap_or_default(),
             user: format!("{}:{}", process.user.uid, process.user.gid),
             tty: record.terminal,
             open_stdin: record.input,
@@ -276,6 +242,7 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
             healthcheck: record.health.clone(),
         },
         networks: networks::settings(record),
+        size: None,
         bundle: format!("{containers}{}", record.id),
     })
 }
@@ -297,23 +264,5 @@ fn state(entry: &Entry) -> State {
         started_at: time(&state.started),
         finished_at: time(&state.finished),
         health: state.health.clone(),
-    }
-}
-
-/// The mounts that every container has are nothing to tell.
-fn is_asked_for(mount: &spec::Mount, containers: &str) -> bool {
-    let kind = mount.kind.as_deref().unwrap_or_default();
-    let default = ["/dev", "/dev/shm", "/proc", "/sys", "/", "/dev/pts", "/dev/mqueue", "/sys/fs/cgroup"];
-    // Files of a bundle are those of names.
-    let own = mount.source.as_ref().is_some_and(|source| source.starts_with(containers));
-    matches!(kind, "bind" | "tmpfs") && !own && !default.contains(&mount.destination.as_str())
-}
-
-fn mount(mount: &spec::Mount) -> Mount {
-    Mount {
-        kind: mount.kind.clone().unwrap_or_default(),
-        source: mount.source.clone().unwrap_or_default(),
-        destination: mount.destination.clone(),
-        rw: !mount.options.iter().any(|option| matches!(option.as_str(), "ro" | "rro")),
     }
 }

@@ -312,6 +312,11 @@ pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
     form::inspect(given, &documents)
 }
 
+/// Whether there is such a network.
+pub fn exists(invocation: &Invocation, given: &Given, name: &str) -> Result<bool> {
+    Ok(all(invocation, given)?.0.iter().any(|(definition, _)| definition.name == name))
+}
+
 fn document(definition: &Definition, made: i64, records: &[Record]) -> Document {
     let mut options = definition.options.clone();
     let named = [("parent", &definition.parent), ("com.docker.network.bridge.name", &definition.bridge)];

@@ -70,6 +70,7 @@ pub static TABLE: &[Section] = &[
             entry(&copy::CP, &["container cp"], copy::main),
             entry(&top::TOP, &["container top"], top::top),
             entry(&top::DIFF, &["container diff"], top::diff),
+            entry(&rm::PRUNE, &[], rm::prune),
         ],
     ),
     Section(

@@ -1,7 +1,8 @@
 //! Flags of Docker and Podman that are not taken here, and what to do instead; other spellings of those that are.
 
 /// Spellings that mean the same as a flag of ours.
-pub const SAME: &[(&str, &str)] = &[("dns-opt", "dns-option"), ("net-alias", "network-alias")];
+pub const SAME: &[(&str, &str)] =
+    &[("dns-opt", "dns-option"), ("net-alias", "network-alias"), ("timeout", "time")];
 
 #[rustfmt::skip]
 const REFUSED: &[(&[&str], &str)] = &[
@@ -57,6 +58,8 @@ mod tests {
         let run = entries().find(|entry| entry.path() == "run").expect("run").command;
         let has = |name: &str| run.groups.iter().flat_map(|group| group.1).any(|flag| flag.name == name);
         assert!(REFUSED.iter().flat_map(|(names, _)| *names).all(|name| !has(name)));
-        assert!(SAME.iter().all(|(other, own)| has(own) && !has(other)));
+        let flags = || entries().flat_map(|entry| entry.command.groups).flat_map(|group| group.1);
+        let there = |name: &str| flags().any(|flag| flag.name == name);
+        assert!(SAME.iter().all(|(other, own)| there(own) && !there(other)));
     }
 }

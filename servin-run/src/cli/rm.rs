@@ -1,8 +1,12 @@
 //! `servin rm`: containers that are not wanted any more.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use linux_raw_sys::general::SIGKILL;
 
 use super::arguments::{Command, Given, Group, flag};
+use super::format::Filters;
 use super::stop::{Manner, stop};
 use super::{Invocation, output, places};
 use crate::container::people::Store;
@@ -51,6 +55,50 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         }
     }
     store.sweep_names().map(|()| code)
+}
+
+/// The table's entry.
+pub const PRUNE: Command = Command {
+    name: "servin container prune",
+    usage: "[FLAGS]",
+    about: "Remove all containers that do not run.",
+    groups: &[Group(
+        "Remove",
+        &[
+            flag("force", Some('f'), None, "do not ask"),
+            flag("filter", None, Some("KEY=VALUE"), "only those of a label"),
+        ],
+    )],
+    last_word: usize::MAX,
+};
+
+/// `servin container prune`.
+pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
+    given.none(&PRUNE)?;
+    if !output::confirm(given, "This removes all containers that do not run.")? {
+        return Ok(1);
+    }
+    let filters = Filters::read(given, &["label", "label!"])?;
+    let removed = unused(&places::store(invocation, given)?, &filters)?;
+    removed.iter().try_for_each(|id| output::result(id)).map(|()| 0)
+}
+
+/// Removes the containers that do not run; their ids.
+pub fn unused(store: &Store, filters: &Filters) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    // Listing them has cleaned what killed supervisors left.
+    for mut entry in store.all()? {
+        if entry.record.state.phase.is_alive() || !filters.admit_labels(&entry.record.labels) {
+            continue;
+        }
+        let Ok(_lock) = entry.reload() else { continue };
+        if !entry.record.state.phase.is_alive() {
+            store.remove_locked(&entry)?;
+            removed.push(entry.record.id.clone());
+        }
+    }
+    store.sweep_names()?;
+    Ok(removed)
 }
 
 /// How often one that is started again meanwhile is ended.

@@ -10,7 +10,7 @@ use rustix::system::{sysinfo, uname};
 use super::arguments::{Command, Given, Group, flag};
 use super::format::{self, Column, units};
 use super::version::version;
-use super::{Invocation, image, network, output, places, volume};
+use super::{Invocation, image, network, output, places, rm, volume};
 use crate::cgroup::Hierarchy;
 use crate::container::people::{Phase, Store};
 use crate::container::volume::Volumes;
@@ -118,7 +118,7 @@ fn row((kind, taken): (&str, Taken)) -> crate::spec::json::Value {
 }
 
 /// The bytes that a container has written into its own layer; it may be gone meanwhile.
-fn written(store: &Store, id: &str) -> Result<u64> {
+pub fn written(store: &Store, id: &str) -> Result<u64> {
     let (upper, _) = store.layer(id);
     match open_at(CWD, &upper, DIRECTORY) {
         Ok(directory) => tree::size(directory).step(|| format!("measure {upper}")),
@@ -137,18 +137,9 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
     }
     let filters = format::Filters::read(given, &["label", "label!"])?;
     let store = places::store(invocation, given)?;
-    // Listing them has cleaned what killed supervisors left.
-    for mut entry in store.all()? {
-        if entry.record.state.phase.is_alive() || !filters.admit_labels(&entry.record.labels) {
-            continue;
-        }
-        let Ok(_lock) = entry.reload() else { continue };
-        if !entry.record.state.phase.is_alive() {
-            store.remove_locked(&entry)?;
-            output::result(format_args!("Deleted container: {}", entry.record.id))?;
-        }
-    }
-    store.sweep_names()?;
+    rm::unused(&store, &filters)?
+        .iter()
+        .try_for_each(|id| output::result(format_args!("Deleted container: {id}")))?;
     let left = store.all()?;
     let alive = |id: &str| left.iter().any(|entry| entry.record.id == id);
     networks::prune(&store.places.network(Some(&output::warning)), &alive)?;
@@ -174,9 +165,13 @@ object! {
         "ContainersPaused" => paused: u64,
         "ContainersStopped" => stopped: u64,
         "Images" => images: u64,
+        "Driver" => driver: String,
+        "CgroupDriver" => cgroup_driver: String,
         "CgroupVersion" => cgroup: Option<String>,
         "CgroupControllers" => controllers: Option<String>,
         "KernelVersion" => kernel: String,
+        "OSType" => os_type: String,
+        "DefaultRuntime" => runtime: String,
         "OperatingSystem" => system: String,
         "Architecture" => architecture: String,
         "NCPU" => processors: u64,
@@ -205,6 +200,10 @@ pub fn info(invocation: &Invocation, given: &Given) -> Result<i32> {
         paused: count(&[Phase::Paused]),
         stopped: count(&[Phase::Created, Phase::Exited]),
         images: image::store(invocation, given)?.images()?.len() as u64,
+        driver: "overlay2".into(),
+        cgroup_driver: "cgroupfs".into(),
+        os_type: version.system,
+        runtime: "servin".into(),
         cgroup: hierarchy.as_ref().map(|_| "2".into()),
         controllers: hierarchy.map(|hierarchy| hierarchy.controllers),
         kernel: version.kernel,

@@ -20,7 +20,7 @@ use crate::order;
 /// The table's entry.
 pub const TOP: Command = Command {
     name: "servin top",
-    usage: "CONTAINER",
+    usage: "CONTAINER [COLUMNS|OPTIONS OF ps]",
     about: "List the processes of a container, as the host sees them.",
     groups: &[],
     last_word: 1,
@@ -35,7 +35,63 @@ pub const DIFF: Command = Command {
     last_word: usize::MAX,
 };
 
-/// `servin top`. What follows the name are options of ps(1), which Servin does not need.
+/// Names of columns, their headings, and the number of the field of a process that they show.
+#[rustfmt::skip]
+const COLUMNS: &[(&[&str], &str, usize)] = &[
+    (&["uid", "user", "euid", "euser"], "UID", 0),
+    (&["pid", "hpid"], "PID", 1),
+    (&["ppid"], "PPID", 2),
+    (&["time", "cputime"], "TIME", 3),
+    (&["cmd", "args", "command"], "CMD", 4),
+    (&["comm", "ucmd"], "COMMAND", 4),
+];
+
+/// The columns that are asked for: `-o pid,comm`, `-eo pid -o args`, `pid comm`; of options that say nothing about
+/// columns the usual ones.
+fn columns(words: &[&str]) -> Result<Vec<usize>> {
+    let mut asked: Vec<&str> = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let list = match word.strip_prefix('-') {
+            // What follows the letter belongs to it.
+            Some(option) => match option.split_once('o') {
+                Some((_, "")) => words.next().copied().unwrap_or_default(),
+                Some((_, list)) => list,
+                None => continue,
+            },
+            None if matches!(*word, "aux" | "ax" | "axu" | "ef") => continue,
+            None => word,
+        };
+        asked.extend(list.split(',').map(|name| name.split('=').next().unwrap_or_default()));
+    }
+    if asked.is_empty() {
+        return Ok((0..5).collect());
+    }
+    let find = |name: &&str| {
+        let found = COLUMNS.iter().position(|(names, ..)| names.contains(name));
+        found.ok_or_else(|| {
+            Error::new(format_args!(
+                "there is no column {name}: there are uid, pid, ppid, time, cmd and comm"
+            ))
+        })
+    };
+    asked.iter().map(find).collect()
+}
+
+/// A field of a process; of its command the program's name where that is asked for.
+fn shown(row: &[String; 5], at: usize) -> String {
+    let (_, heading, field) = COLUMNS[at];
+    let whole = &row[field];
+    match heading {
+        "COMMAND" => {
+            let program = whole.split(' ').next().unwrap_or_default();
+            program.rsplit('/').next().unwrap_or_default().into()
+        }
+        _ => whole.clone(),
+    }
+}
+
+/// `servin top`. What follows the name are options of ps(1), of which the columns are honoured.
 pub fn top(invocation: &Invocation, given: &Given) -> Result<i32> {
     given.between(&TOP, places::CONTAINER, 1, usize::MAX)?;
     let store = places::store(invocation, given)?;
@@ -46,10 +102,11 @@ pub fn top(invocation: &Invocation, given: &Given) -> Result<i32> {
     let directory = store.runtime()?.find(&record.id)?;
     let directory =
         directory.ok_or_else(|| Error::new(format_args!("the container {} does not run", record.name)))?;
-    let mut lines: Vec<Vec<String>> =
-        Vec::from([["UID", "PID", "PPID", "TIME", "CMD"].map(String::from).to_vec()]);
+    let columns = columns(&given.words[1..])?;
+    let mut lines: Vec<Vec<String>> = Vec::from([columns.iter().map(|at| COLUMNS[*at].1.into()).collect()]);
     for pid in Container::look(directory)?.pids()? {
-        lines.extend(oci::process_row(pid.as_raw_nonzero().get()).map(Vec::from));
+        let row = oci::process_row(pid.as_raw_nonzero().get());
+        lines.extend(row.map(|row| columns.iter().map(|at| shown(&row, *at)).collect()));
     }
     let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.iter().map(String::as_str).collect()).collect();
     output::result(format::align(&rows)).map(|()| 0)

@@ -31,6 +31,20 @@ object! {
         "Os" => system: String,
         /// The architecture, as Go names it.
         "Arch" => architecture: String,
+        /// The same, where Docker has it.
+        "Client" => client: Side,
+        /// There is no daemon: it is the same program.
+        "Server" => server: Side,
+    }
+
+    /// One of Docker's two programs.
+    pub struct Side {
+        /// Servin's version.
+        "Version" => version: String,
+        /// The operating system.
+        "Os" => system: String,
+        /// The architecture.
+        "Arch" => architecture: String,
     }
 }
 
@@ -46,7 +60,14 @@ const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") {
 
 /// What this program is and runs on.
 pub fn version() -> Version {
+    let side = || Side {
+        version: env!("CARGO_PKG_VERSION").into(),
+        system: "linux".into(),
+        architecture: ARCHITECTURE.into(),
+    };
     Version {
+        client: side(),
+        server: side(),
         version: env!("CARGO_PKG_VERSION").into(),
         specification: crate::spec::VERSION.into(),
         kernel: uname().release().to_string_lossy().into_owned(),

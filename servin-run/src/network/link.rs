@@ -188,6 +188,13 @@ impl New<'_> {
     }
 }
 
+/// Whether the kernel makes interfaces of a kind: it says so of those that it does not know. One of those that it makes
+/// may stay, so this is for a namespace that is to go.
+pub fn has_kind(socket: &Socket, kind: &str) -> bool {
+    let made = socket.call(&New { name: kind, ..New::default() }.message(kind, None, &mut |_| {}));
+    !matches!(made, Err(refused) if matches!(refused.errno, Errno::OPNOTSUPP | Errno::PERM))
+}
+
 /// Makes a bridge.
 pub fn make_bridge(socket: &Socket, bridge: &New) -> Answer<()> {
     /// `IFLA_BR_FORWARD_DELAY` and `IFLA_BR_STP_STATE`: a port forwards at once.

@@ -17,6 +17,7 @@ mod tables;
 
 pub use namespaces::{Space, Spaces};
 pub use privileges::{Filtering, Hidden};
+pub use tables::CAPABILITIES;
 use tables::{MOUNTS, TTY};
 
 /// What a person asks for.
