@@ -80,7 +80,7 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
     }
     let filters = Filters::read(given, &["label", "label!"])?;
     let removed = unused(&places::store(invocation, given)?, &filters)?;
-    removed.iter().try_for_each(|id| output::result(id)).map(|()| 0)
+    removed.iter().try_for_each(output::result).map(|()| 0)
 }
 
 /// Removes the containers that do not run; their ids.
