@@ -30,7 +30,7 @@ pub const TARGETS: [Target; 4] = [
 
 /// With these flags one linker serves every target, and no C compiler for it is wanted. link.rs knows the
 /// flavour by the second one.
-const RUSTFLAGS: &str = "-Clinker-flavor=ld.lld -Clink-self-contained=no";
+const LINKER: [&str; 2] = ["-Clinker-flavor=ld.lld", "-Clink-self-contained=no"];
 
 pub fn command(arguments: &[String]) -> Result {
     let mut check = false;
@@ -87,9 +87,9 @@ fn build_for(target: &Target) -> Result {
         cargo.args(["rustc", "--release", "--package", product, "--bin", product, "--target", target.name]);
         cargo.arg("--target-dir").arg(&target_dir).arg("--").args(build::link_flags(product));
         // By the environment, because servin-run's build script runs a cargo of its own for servin-init.
-        let flags = build::flags(product, target.name);
-        cargo.env("RUSTFLAGS", format!("-Clinker={} {RUSTFLAGS} {flags}", linker()?.display()));
-        cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
+        let linker = [&format!("-Clinker={}", linker()?.display()), LINKER[0], LINKER[1]];
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", build::flags(product, target.name, &linker.map(str::to_owned)));
+        cargo.env_remove("RUSTFLAGS");
         if !sysroot()?.join("lib/rustlib").join(target.name).join("lib").is_dir() {
             if !is_new_enough() {
                 let reason = format!("{} without rustup's target", target.name);

@@ -207,7 +207,10 @@ impl Manager {
 /// No policy about devices is set: with systemd's default it attaches no program of its own, and leaves ours alone.
 fn properties_of_new(unit: &Unit, pid: Pid, limits: &Limits) -> Vec<(&'static str, Value)> {
     let mut all = vec![
-        ("Description", Value::Text(format!("container {}", unit.name.trim_end_matches(".scope")))),
+        (
+            "Description",
+            Value::Text(format!("container {}", unit.name.strip_suffix(".scope").unwrap_or(&unit.name))),
+        ),
         ("Slice", Value::Text(unit.slice.clone())),
         ("PIDs", Value::Numbers(vec![pid.as_raw_nonzero().get().unsigned_abs()])),
         ("Delegate", Value::Flag(true)),

@@ -144,8 +144,8 @@ impl Alive {
 fn status(pid: Pid) -> Option<(u8, u64)> {
     let text = read_text(&format!("/proc/{pid}/stat")).ok()?;
     // The name in brackets may hold anything, brackets too.
-    let (_, fields) = text.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     Some((state, fields.nth(18)?.parse().ok()?))
 }

@@ -4,7 +4,6 @@ mod crc32;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -230,7 +229,9 @@ impl Zstd<'_> {
 
     fn failed(&mut self, error: &FrameDecoderError) -> Error {
         self.input.1.take().unwrap_or_else(|| match error {
-            FrameDecoderError::WindowSizeTooBig { .. } => Error::new(error.to_string()),
+            FrameDecoderError::WindowSizeTooBig { requested, max } => {
+                Error::new(format_args!("the zstd stream needs {requested} bytes of memory, more than {max}"))
+            }
             _ => damaged("zstd"),
         })
     }

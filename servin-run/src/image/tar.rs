@@ -113,11 +113,9 @@ impl Entry {
 /// A name for an error, cut where it is long.
 pub fn shown(path: &[u8]) -> String {
     let short = &path[..path.len().min(200)];
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(short).escape_debug(),
-        if short.len() < path.len() { "…" } else { "" }
-    )
+    let quoted = format!("{:?}", String::from_utf8_lossy(short));
+    let more = if short.len() < path.len() { "…" } else { "" };
+    format!("{}{more}", quoted.get(1..quoted.len() - 1).unwrap_or_default())
 }
 
 /// An archive that is being read.

@@ -142,7 +142,7 @@ pub fn config(mut request: Request) -> Result<spec::Config> {
                 Space::Host => mount = bind("/dev/shm", "/dev/shm", &["nosuid", "noexec", "nodev"]),
                 // Shared memory has a name there, by which the other container finds it.
                 Space::Of(ref path) if path.starts_with("/proc/") && path.ends_with("/ns/ipc") => {
-                    let process = path.trim_end_matches("/ns/ipc");
+                    let process = path.strip_suffix("/ns/ipc").unwrap_or_default();
                     mount = bind(&[process, "/root"].concat(), "/dev/shm", &["nosuid", "noexec", "nodev"]);
                     mount.subpath = Some("/dev/shm".into());
                 }

@@ -11,7 +11,7 @@ use rustix::io::{Errno, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 use rustix::stdio::{dup2_stderr, dup2_stdout};
-use rustix::time::{ClockId, clock_gettime};
+use servin_init::sys::clock::{SECOND, now};
 
 use super::serve::unblock;
 use crate::container::people::{HealthCheck, HealthResult, HealthState, Places};
@@ -71,8 +71,7 @@ impl Running {
 
 /// Milliseconds since the host was started.
 pub fn clock() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+    now() / (SECOND / 1000)
 }
 
 fn milliseconds(nanoseconds: u64) -> u64 {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use rustix::event::Timespec;
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, memfd_create, openat, unlink};
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, memfd_create, unlink};
 use rustix::io::{self, Errno, FdFlags, fcntl_setfd, read, write};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -24,6 +24,7 @@ use crate::network::unprivileged::{PID, slirp, slirp_port};
 use crate::network::{Places, Wish};
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
 use crate::sys::exec::{Vector, execve};
+use crate::sys::path::openat;
 use crate::sys::signal::{self, SignalSet};
 
 /// Its socket, in the bundle.

@@ -17,7 +17,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, chdir, getpid, set_child_subreaper, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::isatty;
-use rustix::time::{ClockId, clock_gettime};
+use servin_init::sys::clock::{SECOND, now};
 
 use core::cell::RefCell;
 
@@ -173,7 +173,7 @@ fn null() -> Result<OwnedFd> {
 
 /// Seconds since the host was started.
 fn clock() -> u64 {
-    clock_gettime(ClockId::Monotonic).tv_sec as u64
+    now() / SECOND
 }
 
 /// A supervisor at work.

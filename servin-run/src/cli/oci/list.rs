@@ -109,8 +109,8 @@ pub fn row(pid: i32) -> Option<[String; 5]> {
         status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next())
     };
     let stat = read_text(&format!("/proc/{pid}/stat")).ok()?;
-    let (_, after) = stat.rsplit_once(") ")?;
-    let mut fields = after.split(' ');
+    let (_, after) = stat.rsplit_once(')')?;
+    let mut fields = after.split_ascii_whitespace();
     // Fields 14 and 15 of proc_pid_stat(5), in hundredths of a second on all our architectures (USER_HZ).
     let user: u64 = fields.nth(11)?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;

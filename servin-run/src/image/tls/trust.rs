@@ -5,7 +5,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::certificate::Certificate;
 use super::chain::{Anchor, Name, check};
@@ -16,6 +15,7 @@ use crate::error::Result;
 use crate::fs::read_text;
 use crate::image::base64;
 use crate::image::environment::Environment;
+use crate::sys::clock::time_of_day;
 use crate::sys::path::openat;
 
 /// Where distributions keep the authorities: Debian and Alpine, Fedora, SUSE, RHEL, Arch and the BSDs.
@@ -43,7 +43,7 @@ impl Trust {
     /// Checks what a server shows, its own certificate first.
     pub fn check(&self, name: &Name, certificates: &[&[u8]]) -> Outcome<()> {
         let Some(anchors) = &self.0 else { return Ok(()) };
-        let now = clock_gettime(ClockId::Realtime).tv_sec;
+        let now = time_of_day().0;
         check(name, certificates, anchors, now).map_err(Fault::Certificate)
     }
 }
