@@ -335,6 +335,53 @@ fn podmans_user_namespaces_map_ids_as_asked() {
     });
 }
 
+/// A user without privileges, with ids of his own below, and Servin and the image where he can read them.
+const UNPRIVILEGED: &str = "\
+set -e
+mkdir -p /run/home /run/user/4711
+own() { cat /etc/$1 > /run/$1; echo \"$2\" >> /run/$1; mount --bind /run/$1 /etc/$1; }
+own passwd user:x:4711:4711::/run/home:/bin/sh
+own group user:x:4711:
+own subuid user:200000:65536
+own subgid user:200000:65536
+install -m 755 \"$1\" /run/servin-run
+cp \"$2\" /run/home/bb.tar
+sed \"s,$1,/run/servin-run,\" \"$3\" > /run/home/containers.conf
+chown -R 4711:4711 /run/home /run/user/4711
+chmod 700 /run/user/4711";
+
+#[test]
+fn podmans_user_namespaces_of_an_unprivileged_user() {
+    alone(|| {
+        let podman = Engines::new();
+        let mut set_up = podman.command("sh");
+        set_up.args(["-c", UNPRIVILEGED, "sh"]).arg(servin_run());
+        set_up.arg(scratch("engines/bb.tar")).arg(podman.home.join("containers.conf"));
+        start(set_up).finish().succeeds();
+        let rootless = |arguments: &[&str]| {
+            let mut command = podman.command("setpriv");
+            command.args(["--reuid=4711", "--regid=4711", "--clear-groups", "env", "-C", "/run/home"]);
+            command.args(["HOME=/run/home", "XDG_RUNTIME_DIR=/run/user/4711", "podman"]).args(arguments);
+            command.env("CONTAINERS_CONF", "/run/home/containers.conf");
+            start(command).finish()
+        };
+        rootless(&["import", "bb.tar", "bb:latest"]).succeeds();
+        for (mode, expected) in [
+            // In terms of Podman's own namespace, whose root is the user.
+            ("keep-id", "4711 0 1 4711 4711 0 1 4712 4712 60825"),
+            ("nomap", "0 0 1 65536"),
+            ("auto:size=500", "0 0 1 500"),
+            ("host", "0 0 4711 1 1 200000 65536"),
+        ] {
+            let run = ["run", "--rm", "--network", "none", "--userns", mode, "bb", "sh", "-c"];
+            let ended = rootless(&[&run[..], &["id -u; cat /proc/self/uid_map"]].concat()).succeeds();
+            assert_eq!(ended.out.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{mode}");
+        }
+        // Ends the process that keeps its namespace.
+        rootless(&["system", "migrate"]).succeeds();
+    });
+}
+
 #[test]
 fn podmans_pods_share_namespaces() {
     alone(|| {

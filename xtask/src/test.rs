@@ -72,6 +72,7 @@ const ENGINE_PACKAGES: &[&str] = &[
     "golang-github-containers-common",
     "buildah",
     "containerd",
+    "uidmap",
 ];
 
 /// What each cargo call tests; within one, cargo unites the features. Of servin-tests only the library: its test
