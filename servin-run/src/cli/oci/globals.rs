@@ -115,5 +115,8 @@ impl<'a> Globals<'a> {
 /// What `--version` prints; engines read the first line and what is built in.
 pub fn version() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    format!("servin-run version {version}\ncommit: {version}\nspec: {}\n+CAP +SECCOMP +JSON", spec::VERSION)
+    format!(
+        "servin-run version {version}\ncommit: {version}\nspec: {}\n+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +JSON",
+        spec::VERSION
+    )
 }
