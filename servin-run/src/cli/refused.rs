@@ -34,6 +34,8 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["read-only-tmpfs"], "--tmpfs /tmp --tmpfs /run make them writable"),
     (&["passwd", "passwd-entry", "group-entry", "hostuser"], "the image's users are left as they are: --user takes numbers"),
     (&["preserve-fd", "preserve-fds"], "a container has no descriptor of its caller's but the three"),
+    (&["uidmap", "gidmap", "subuidname", "subgidname"],
+     "`servin oci` has maps: linux.uidMappings of config.json; a user other than root has the ids of /etc/subuid"),
     (&["rdt-class", "personality"], "`servin oci` has it: linux.intelRdt and linux.personality of config.json"),
     (&["seccomp-policy"], "--security-opt seccomp=FILE|unconfined chooses the filter"),
     (&["cgroups"], "--cgroup-manager disabled does without"),
