@@ -54,7 +54,16 @@ pub fn compression(bytes: &[u8]) -> Result<Compression> {
 }
 
 /// The stream without its compression, which its first bytes tell.
-pub fn decompressed<'a>(mut stream: Box<dyn Stream + 'a>) -> Result<Box<dyn Stream + 'a>> {
+pub fn decompressed<'a>(stream: Box<dyn Stream + 'a>) -> Result<Box<dyn Stream + 'a>> {
+    opened(stream, Some(Crc32::new()))
+}
+
+/// The same for who compares a digest of what comes out: gzip's own checksum, which says less, is not computed.
+pub fn decompressed_for_digest<'a>(stream: Box<dyn Stream + 'a>) -> Result<Box<dyn Stream + 'a>> {
+    opened(stream, None)
+}
+
+fn opened<'a>(mut stream: Box<dyn Stream + 'a>, checksum: Option<Crc32>) -> Result<Box<dyn Stream + 'a>> {
     Ok(match compression(stream.fill()?)? {
         Compression::None => stream,
         Compression::Gzip => Box::new(Gzip {
@@ -63,7 +72,7 @@ pub fn decompressed<'a>(mut stream: Box<dyn Stream + 'a>) -> Result<Box<dyn Stre
             window: vec![0; BUFFER],
             ready: (0, 0),
             place: Place::Header,
-            checksum: Crc32::new(),
+            checksum,
             length: 0,
         }),
         Compression::Zstd => {
@@ -92,7 +101,7 @@ struct Gzip<'a> {
     ready: (usize, usize),
     place: Place,
     /// Of the member's content so far.
-    checksum: Crc32,
+    checksum: Option<Crc32>,
     length: u32,
 }
 
@@ -143,15 +152,19 @@ impl Gzip<'_> {
         let (status, read, written) = decompress(&mut self.state, input, &mut self.window, from, more);
         self.input.consume(read);
         self.ready = (from, from + written);
-        self.checksum.update(&self.window[from..from + written]);
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(&self.window[from..from + written]);
+        }
         self.length = self.length.wrapping_add(written as u32);
         match status {
             TINFLStatus::Done => {
                 let mut trailer = [0; 8];
                 let there = take(&mut *self.input, &mut trailer)?;
-                let (checksum, length) = (self.checksum.take(), core::mem::take(&mut self.length));
-                if there != 8 || u64::from_le_bytes(trailer) != u64::from(length) << 32 | u64::from(checksum)
-                {
+                let [c0, c1, c2, c3, l0, l1, l2, l3] = trailer;
+                let (said, length) =
+                    (u32::from_le_bytes([c0, c1, c2, c3]), u32::from_le_bytes([l0, l1, l2, l3]));
+                let checksum = self.checksum.as_mut().map_or(said, Crc32::take);
+                if there != 8 || (said, length) != (checksum, core::mem::take(&mut self.length)) {
                     return Err(damaged("gzip"));
                 }
                 self.place = Place::Header;

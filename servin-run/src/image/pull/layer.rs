@@ -7,7 +7,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 
 use super::super::copy::{DIRECTORY, make_directory, open_at};
-use super::super::decompress::decompressed;
+use super::super::decompress::{decompressed, decompressed_for_digest};
 use super::super::digest::Hasher;
 use super::super::source::Read;
 use super::super::store::TREE;
@@ -73,7 +73,11 @@ pub fn receive(
             }
             Some((options, limits)) => {
                 let tree = tree(building.as_fd())?;
-                let hashing = Hashing::new(decompressed(raw)?, &mut diff_hasher);
+                let content = match expected.diff_id {
+                    Some(_) => decompressed_for_digest(raw)?,
+                    None => decompressed(raw)?,
+                };
+                let hashing = Hashing::new(content, &mut diff_hasher);
                 let mut archive = Archive::new(Box::new(hashing), limits);
                 unpack::unpack(&mut archive, &tree, options)?
             }
