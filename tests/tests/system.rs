@@ -92,6 +92,24 @@ fn prune_removes_what_is_stopped_or_was_left_by_a_crash_and_nothing_that_runs() 
 }
 
 #[test]
+fn what_networks_keep_of_a_container_that_is_gone_goes_with_all_others() {
+    alone(|| {
+        bring_up_loopback().expect("bring loopback up");
+        stays(&People::new(), "web");
+        let id = servin(&["ps", "--no-trunc", "-q"]).succeeds().out;
+        let root = std::env::var("SERVIN_ROOT").expect("set by the harness");
+        let path = format!("{root}/.networks/{}.json", id.trim());
+        let record = fs::read(&path).expect("read what networks keep");
+        servin(&["rm", "--force", "web"]).succeeds();
+        // As after a supervisor that was killed between the two.
+        fs::write(&path, record).expect("write it again");
+        servin(&["rm", "--force", "--all"]).succeeds();
+        assert!(fs::metadata(&path).is_err());
+        forget_home();
+    });
+}
+
+#[test]
 fn info_says_what_the_host_is() {
     alone(|| {
         let info = servin(&["info", "--format", "json"]).succeeds().json();

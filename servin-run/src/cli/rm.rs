@@ -36,7 +36,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         return places::each(&RM, &given.words, &mut |word| {
             match store.find(word) {
                 // What a killed command has left of it goes, and then its name.
-                Err(_) if force => return store.sweep_names(),
+                Err(_) if force => return store.sweep_gone(),
                 entry => remove(&store, &entry?.record.id, force, volumes)?,
             }
             output::result(word)
@@ -54,7 +54,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
             }
         }
     }
-    store.sweep_names().map(|()| code)
+    store.sweep_gone().map(|()| code)
 }
 
 /// The table's entry.
@@ -97,7 +97,7 @@ pub fn unused(store: &Store, filters: &Filters) -> Result<Vec<String>> {
             removed.push(entry.record.id.clone());
         }
     }
-    store.sweep_names()?;
+    store.sweep_gone()?;
     Ok(removed)
 }
 

@@ -18,7 +18,6 @@ use crate::error::{Result, Step};
 use crate::fs::{read_text, tree};
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::image::host;
-use crate::network as networks;
 use crate::spec::json::object;
 
 /// The table's entry.
@@ -141,8 +140,6 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
         .iter()
         .try_for_each(|id| output::result(format_args!("Deleted container: {id}")))?;
     let left = store.all()?;
-    let alive = |id: &str| left.iter().any(|entry| entry.record.id == id);
-    networks::prune(&store.places.network(Some(&output::warning)), &alive)?;
     network::remove_unused(invocation, given)?;
     if given.switch("volumes", false) {
         let home = invocation.home(given)?;

@@ -187,8 +187,15 @@ impl Store {
         let _ = unlinkat(&self.names, name, AtFlags::empty());
     }
 
-    /// Gives names free whose containers are gone, because commands were killed.
-    pub fn sweep_names(&self) -> Result<()> {
+    /// Cleans what killed commands have left of containers that are gone: their names, and what networks keep of them.
+    pub fn sweep_gone(&self) -> Result<()> {
+        self.sweep_names()?;
+        // Asked under the lock of the networks, to which no container is connected before it has its directory.
+        let is_there = |id: &str| self.all.find(id).is_ok_and(|found| found.is_some());
+        network::prune(&self.places.network(None), &is_there)
+    }
+
+    fn sweep_names(&self) -> Result<()> {
         let _names = self.lock()?;
         let step = || format!("list {}/containers/.names", self.places.home);
         for entry in Dir::read_from(&self.names).step(step)? {
