@@ -1,173 +1,226 @@
-//! The cipher of records: AES-GCM, which every server has, in the framing of TLS 1.3 (RFC 8446 section 5.2) and of
+//! The cipher of TLS records: AES-GCM, which every server has, in the framing of TLS 1.3 (RFC 8446 section 5.2) and of
 //! TLS 1.2 (RFC 5288).
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
-use core::ops::Range;
 
 use aes_gcm::aead::array::typenum::{U12, U16};
 use aes_gcm::aead::{AeadCore, AeadInOut, KeyInit};
 use aes_gcm::{Aes128Gcm, Aes256Gcm};
+use rustls::crypto::cipher::{
+    AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter,
+    MessageEncrypter, Nonce, OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload,
+    Tls12AeadAlgorithm, Tls13AeadAlgorithm, UnsupportedOperationError, make_tls12_aad, make_tls13_aad,
+};
+use rustls::{ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion};
 
-use super::fault::{BAD_RECORD_MAC, Fault, INTERNAL_ERROR, Outcome, RECORD_OVERFLOW, UNEXPECTED_MESSAGE};
-
-/// The most plain text of a record (RFC 8446 section 5.1).
-pub const MAX_FRAGMENT: usize = 16384;
-/// Type, version and length, in front of every record.
-pub const HEADER: usize = 5;
-pub const TAG: usize = 16;
-/// The part of a nonce of TLS 1.2 that travels with the record.
+const TAG: usize = 16;
+/// The part of a nonce of TLS 1.2's AES-GCM that travels with the record.
 const EXPLICIT: usize = 8;
-/// After so many records a key of AES-GCM is to be changed (RFC 8446 section 5.5).
-const LIMIT: u64 = 1 << 24;
+/// The most plain text of a record (RFC 8446 section 5.1).
+const MAX_FRAGMENT: usize = 16384;
 
-/// What the keys can do, of whichever length.
-trait Key {
-    fn seal(&self, nonce: &[u8; 12], about: &[u8], text: &mut [u8]) -> Option<[u8; TAG]>;
-    fn open(&self, nonce: &[u8; 12], about: &[u8], text: &mut [u8], tag: &[u8; TAG]) -> Option<()>;
+/// A cipher.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cipher {
+    Aes128Gcm,
+    Aes256Gcm,
 }
 
-impl<A: AeadInOut + AeadCore<NonceSize = U12, TagSize = U16>> Key for A {
-    fn seal(&self, nonce: &[u8; 12], about: &[u8], text: &mut [u8]) -> Option<[u8; TAG]> {
-        self.encrypt_inout_detached(&(*nonce).into(), about, text.into()).ok().map(Into::into)
+/// What the records' keys can do, of whichever cipher.
+trait RecordKey: Send + Sync {
+    fn seal(&self, nonce: &[u8; 12], about: &[u8], text: &mut [u8]) -> Result<[u8; TAG], Error>;
+    fn open(&self, nonce: &[u8; 12], about: &[u8], text: &mut [u8], tag: &[u8; TAG]) -> Result<(), Error>;
+}
+
+impl<A: AeadInOut + AeadCore<NonceSize = U12, TagSize = U16> + Send + Sync> RecordKey for A {
+    fn seal(&self, nonce: &[u8; 12], about: &[u8], text: &mut [u8]) -> Result<[u8; TAG], Error> {
+        let tag = self.encrypt_inout_detached(&(*nonce).into(), about, text.into());
+        tag.map(Into::into).map_err(|_| Error::EncryptError)
     }
 
-    fn open(&self, nonce: &[u8; 12], about: &[u8], text: &mut [u8], tag: &[u8; TAG]) -> Option<()> {
-        self.decrypt_inout_detached(&(*nonce).into(), about, text.into(), &(*tag).into()).ok()
+    fn open(&self, nonce: &[u8; 12], about: &[u8], text: &mut [u8], tag: &[u8; TAG]) -> Result<(), Error> {
+        let opened = self.decrypt_inout_detached(&(*nonce).into(), about, text.into(), &(*tag).into());
+        opened.map_err(|_| Error::DecryptError)
+    }
+}
+
+impl Cipher {
+    fn key(self, key: &[u8]) -> Box<dyn RecordKey> {
+        fn boxed<A: RecordKey + KeyInit + 'static>(key: &[u8]) -> Box<dyn RecordKey> {
+            match A::new_from_slice(key) {
+                Ok(made) => Box::new(made),
+                // rustls cuts the key to the length that it asked for.
+                Err(_) => Box::new(NoKey),
+            }
+        }
+        match self {
+            Cipher::Aes128Gcm => boxed::<Aes128Gcm>(key),
+            Cipher::Aes256Gcm => boxed::<Aes256Gcm>(key),
+        }
+    }
+
+    fn key_length(self) -> usize {
+        if self == Cipher::Aes128Gcm { 16 } else { 32 }
+    }
+
+    fn record(self, key: &[u8], iv: Iv, framing: Framing) -> Record {
+        Record { key: self.key(key), iv, framing }
+    }
+}
+
+/// Refuses everything.
+struct NoKey;
+
+impl RecordKey for NoKey {
+    fn seal(&self, _: &[u8; 12], _: &[u8], _: &mut [u8]) -> Result<[u8; TAG], Error> {
+        Err(Error::EncryptError)
+    }
+
+    fn open(&self, _: &[u8; 12], _: &[u8], _: &mut [u8], _: &[u8; TAG]) -> Result<(), Error> {
+        Err(Error::DecryptError)
+    }
+}
+
+impl Tls13AeadAlgorithm for Cipher {
+    fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
+        Box::new(self.record(key.as_ref(), iv, Framing::Tls13))
+    }
+
+    fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
+        Box::new(self.record(key.as_ref(), iv, Framing::Tls13))
+    }
+
+    fn key_len(&self) -> usize {
+        self.key_length()
+    }
+
+    fn extract_keys(&self, _: AeadKey, _: Iv) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
+        Err(UnsupportedOperationError)
+    }
+}
+
+impl Tls12AeadAlgorithm for Cipher {
+    fn encrypter(&self, key: AeadKey, iv: &[u8], extra: &[u8]) -> Box<dyn MessageEncrypter> {
+        Box::new(self.record(key.as_ref(), joined(iv, extra), Framing::Tls12))
+    }
+
+    fn decrypter(&self, key: AeadKey, iv: &[u8]) -> Box<dyn MessageDecrypter> {
+        Box::new(self.record(key.as_ref(), joined(iv, &[]), Framing::Tls12))
+    }
+
+    fn key_block_shape(&self) -> KeyBlockShape {
+        let explicit_nonce_len = Framing::Tls12.explicit();
+        KeyBlockShape {
+            enc_key_len: self.key_length(),
+            fixed_iv_len: 12 - explicit_nonce_len,
+            explicit_nonce_len,
+        }
+    }
+
+    fn extract_keys(
+        &self,
+        _: AeadKey,
+        _: &[u8],
+        _: &[u8],
+    ) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
+        Err(UnsupportedOperationError)
+    }
+}
+
+fn joined(iv: &[u8], extra: &[u8]) -> Iv {
+    let mut whole = [0; 12];
+    whole.iter_mut().zip(iv.iter().chain(extra)).for_each(|(to, from)| *to = *from);
+    Iv::new(whole)
+}
+
+/// How a record says its nonce and its type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// The type is encrypted with the text.
+    Tls13,
+    /// Eight bytes of the nonce stand before the text.
+    Tls12,
+}
+
+impl Framing {
+    fn explicit(self) -> usize {
+        if self == Framing::Tls12 { EXPLICIT } else { 0 }
     }
 }
 
 /// One direction of a connection.
-pub struct Protection {
-    key: Box<dyn Key>,
-    /// Twelve bytes; in TLS 1.2 the last eight of them travel with each record.
-    iv: [u8; 12],
-    pub tls13: bool,
-    /// How many records there have been.
-    number: u64,
+struct Record {
+    key: Box<dyn RecordKey>,
+    iv: Iv,
+    framing: Framing,
 }
 
-impl Protection {
-    /// With a key of 16 or 32 bytes and what there is of an IV: all of it in TLS 1.3, four bytes in TLS 1.2.
-    pub fn new(key: &[u8], iv: &[u8], tls13: bool) -> Outcome<Protection> {
-        let fault = |_| Fault::Own(INTERNAL_ERROR);
-        let key: Box<dyn Key> = if key.len() == 16 {
-            Box::new(Aes128Gcm::new_from_slice(key).map_err(fault)?)
+impl MessageEncrypter for Record {
+    fn encrypt(
+        &mut self,
+        message: OutboundPlainMessage<'_>,
+        number: u64,
+    ) -> Result<OutboundOpaqueMessage, Error> {
+        let length = self.encrypted_payload_len(message.payload.len());
+        let nonce = Nonce::new(&self.iv, number).0;
+        let mut payload = PrefixedPayload::with_capacity(length);
+        let explicit = self.framing.explicit();
+        payload.extend_from_slice(&nonce[nonce.len() - explicit..]);
+        payload.extend_from_chunks(&message.payload);
+        let (about13, about12);
+        let (about, kind, version): (&[u8], _, _) = if self.framing == Framing::Tls13 {
+            payload.extend_from_slice(&message.typ.to_array());
+            about13 = make_tls13_aad(length);
+            (&about13, ContentType::ApplicationData, ProtocolVersion::TLSv1_2)
         } else {
-            Box::new(Aes256Gcm::new_from_slice(key).map_err(fault)?)
+            about12 = make_tls12_aad(number, message.typ, message.version, message.payload.len());
+            (&about12, message.typ, message.version)
         };
-        let mut whole = [0; 12];
-        whole.iter_mut().zip(iv).for_each(|(to, from)| *to = *from);
-        Ok(Protection { key, iv: whole, tls13, number: 0 })
+        let tag = self.key.seal(&nonce, about, &mut payload.as_mut()[explicit..])?;
+        payload.extend_from_slice(&tag);
+        Ok(OutboundOpaqueMessage::new(kind, version, payload))
     }
 
-    /// Whether the key has been used for as long as it may be.
-    pub fn is_worn(&self) -> bool {
-        self.number >= LIMIT
-    }
-
-    /// The nonce of the next record: the IV and the number.
-    fn nonce(&self) -> [u8; 12] {
-        let mut nonce = self.iv;
-        nonce[4..].iter_mut().zip(self.number.to_be_bytes()).for_each(|(to, from)| *to ^= from);
-        nonce
-    }
-
-    /// What is protected beside the text: of TLS 1.3 the header, of TLS 1.2 more.
-    fn about(&self, header: [u8; HEADER], length: usize) -> ([u8; 13], usize) {
-        let mut about = [0; 13];
-        if self.tls13 {
-            about[..HEADER].copy_from_slice(&header);
-            return (about, HEADER);
-        }
-        about[..8].copy_from_slice(&self.number.to_be_bytes());
-        about[8..11].copy_from_slice(&header[..3]);
-        about[11..].copy_from_slice(&(length as u16).to_be_bytes());
-        (about, 13)
-    }
-
-    /// Appends a record of this kind to `out`.
-    pub fn seal(&mut self, kind: u8, text: &[u8], out: &mut Vec<u8>) -> Outcome<()> {
-        let explicit = if self.tls13 { 0 } else { EXPLICIT };
-        let inner = text.len() + usize::from(self.tls13);
-        let [high, low] = ((explicit + inner + TAG) as u16).to_be_bytes();
-        let header = [if self.tls13 { 23 } else { kind }, 3, 3, high, low];
-        let nonce = self.nonce();
-        out.extend_from_slice(&header);
-        out.extend_from_slice(&nonce[12 - explicit..]);
-        let begin = out.len();
-        out.extend_from_slice(text);
-        if self.tls13 {
-            out.push(kind);
-        }
-        let (about, length) = self.about(header, inner);
-        let tag = self.key.seal(&nonce, &about[..length], &mut out[begin..]);
-        out.extend_from_slice(&tag.ok_or(Fault::Own(INTERNAL_ERROR))?);
-        self.number += 1;
-        Ok(())
-    }
-
-    /// Decrypts a whole record in its place: its kind, and where its text is.
-    pub fn open(&mut self, record: &mut [u8]) -> Outcome<(u8, Range<usize>)> {
-        let damaged = || Fault::Own(BAD_RECORD_MAC);
-        let (header, payload) = record.split_first_chunk_mut::<HEADER>().ok_or_else(damaged)?;
-        let explicit = if self.tls13 { 0 } else { EXPLICIT };
-        let (head, rest) = payload.split_at_mut_checked(explicit).ok_or_else(damaged)?;
-        let mut nonce = self.nonce();
-        nonce[12 - explicit..].copy_from_slice(head);
-        let (text, tag) = rest.split_last_chunk_mut::<TAG>().ok_or_else(damaged)?;
-        let (about, length) = self.about(*header, text.len());
-        self.key.open(&nonce, &about[..length], text, tag).ok_or_else(damaged)?;
-        self.number += 1;
-        let (mut kind, mut length) = (header[0], text.len());
-        if self.tls13 {
-            // The kind is the last byte that is not zero.
-            length = text.iter().rposition(|byte| *byte != 0).ok_or(Fault::Own(UNEXPECTED_MESSAGE))?;
-            kind = text[length];
-        }
-        if length > MAX_FRAGMENT {
-            return Err(Fault::Own(RECORD_OVERFLOW));
-        }
-        let begin = HEADER + explicit;
-        Ok((kind, begin..begin + length))
+    fn encrypted_payload_len(&self, length: usize) -> usize {
+        let kind = usize::from(self.framing == Framing::Tls13);
+        self.framing.explicit() + length + kind + TAG
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_sealed_is_opened_in_its_order_alone_and_nothing_else_is() {
-        for (tls13, key) in [(true, 16), (true, 32), (false, 16), (false, 32)] {
-            let side = || {
-                Protection::new(&[7; 32][..key], &[9; 12][..if tls13 { 12 } else { 4 }], tls13)
-                    .expect("a key")
-            };
-            let (mut sender, mut receiver) = (side(), side());
-            let mut records = Vec::new();
-            for text in [&b"first"[..], b"", &[1; MAX_FRAGMENT]] {
-                let mut record = Vec::new();
-                sender.seal(22, text, &mut record).expect("sealed");
-                assert_eq!(usize::from(record[3]) << 8 | usize::from(record[4]), record.len() - HEADER);
-                records.push((text, record));
-            }
-            for (text, record) in &records {
-                for at in (0..record.len()).step_by(if text.len() > 100 { 1001 } else { 1 }) {
-                    let mut other = record.clone();
-                    other[at] ^= 1;
-                    // Of TLS 1.2 the length of the header is protected as that of the text.
-                    assert!(receiver.open(&mut other).is_err() || !tls13 && (3..5).contains(&at), "{at}");
-                    receiver.number -= u64::from(!tls13 && (3..5).contains(&at));
-                }
-                for length in 0..record.len().min(40) {
-                    assert!(receiver.open(&mut record[..length].to_vec()).is_err());
-                }
-                let mut record = record.clone();
-                let (kind, range) = receiver.open(&mut record).expect("opened");
-                assert_eq!((kind, &record[range]), (22, *text));
-                assert!(receiver.open(&mut record).is_err(), "twice");
-            }
+impl MessageDecrypter for Record {
+    fn decrypt<'a>(
+        &mut self,
+        mut message: InboundOpaqueMessage<'a>,
+        number: u64,
+    ) -> Result<InboundPlainMessage<'a>, Error> {
+        let explicit = self.framing.explicit();
+        let whole = message.payload.len();
+        let length = whole.checked_sub(explicit + TAG).ok_or(Error::DecryptError)?;
+        let mut nonce = Nonce::new(&self.iv, number).0;
+        let (head, rest) = message.payload.split_at_mut(explicit);
+        if explicit > 0 {
+            nonce = joined_nonce(&self.iv, head);
         }
+        let (text, tag) = rest.split_at_mut(length);
+        let tag = <&[u8; TAG]>::try_from(&*tag).map_err(|_| Error::DecryptError)?;
+        if self.framing == Framing::Tls13 {
+            self.key.open(&nonce, &make_tls13_aad(whole), text, tag)?;
+            message.payload.truncate(length);
+            return message.into_tls13_unpadded_message();
+        }
+        let about = make_tls12_aad(number, message.typ, message.version, length);
+        self.key.open(&nonce, &about, text, tag)?;
+        if length > MAX_FRAGMENT {
+            return Err(Error::PeerSentOversizedRecord);
+        }
+        Ok(message.into_plain_message_range(explicit..explicit + length))
     }
+}
+
+/// The fixed part, and what came with the record.
+fn joined_nonce(iv: &Iv, explicit: &[u8]) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    let fixed = &iv.as_ref()[..12 - EXPLICIT];
+    nonce.iter_mut().zip(fixed.iter().chain(explicit)).for_each(|(to, from)| *to = *from);
+    nonce
 }

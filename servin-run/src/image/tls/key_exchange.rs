@@ -1,99 +1,130 @@
 //! Key exchange on X25519 (RFC 7748), P-256 and P-384 (SEC 1).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use p256::elliptic_curve::sec1::ToSec1Point;
 use rustix::rand::{GetRandomFlags, getrandom};
+use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup};
+use rustls::{Error, NamedGroup, PeerMisbehaved};
 
-use super::curve::{Curve, P256, P384, x25519};
-use super::fault::{Fault, ILLEGAL_PARAMETER, INTERNAL_ERROR, Outcome};
+/// The kernel's generator.
+#[derive(Debug)]
+pub struct KernelRandom;
 
-/// Bytes of the kernel's generator.
-pub fn random<const LENGTH: usize>() -> Outcome<[u8; LENGTH]> {
-    let mut bytes = [0; LENGTH];
-    let mut filled = 0;
-    while filled < LENGTH {
-        let got = getrandom(&mut bytes[filled..], GetRandomFlags::empty());
-        filled += got.map_err(|_| Fault::Own(INTERNAL_ERROR))?;
+impl SecureRandom for KernelRandom {
+    fn fill(&self, mut bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
+        while !bytes.is_empty() {
+            let rest = core::mem::take(&mut bytes);
+            let filled = getrandom(&mut *rest, GetRandomFlags::empty()).map_err(|_| GetRandomFailed)?;
+            bytes = &mut rest[filled..];
+        }
+        Ok(())
     }
+}
+
+fn secret<const LENGTH: usize>() -> Result<[u8; LENGTH], Error> {
+    let mut bytes = [0; LENGTH];
+    KernelRandom.fill(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The groups that are offered, the first of which with a share. In TLS 1.2 a certificate on a curve wants that curve
-/// to be among them.
-pub const GROUPS: &[u16] = &[X25519, SECP256R1, SECP384R1];
-pub const X25519: u16 = 0x1d;
-const SECP256R1: u16 = 0x17;
-const SECP384R1: u16 = 0x18;
-
-/// Our half of an exchange.
-pub struct Exchange {
-    pub group: u16,
-    secret: Vec<u8>,
-    pub public: Vec<u8>,
+fn bad_share() -> Error {
+    PeerMisbehaved::InvalidKeyShare.into()
 }
 
-/// A curve of NIST, and how many bytes its numbers have.
-fn curve(group: u16) -> Option<(Curve, usize)> {
-    match group {
-        SECP256R1 => Some((Curve::new(P256)?, 32)),
-        SECP384R1 => Some((Curve::new(P384)?, 48)),
-        _ => None,
+#[derive(Debug)]
+pub struct X25519;
+
+impl SupportedKxGroup for X25519 {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        let secret = secret()?;
+        let public = x25519_dalek::x25519(secret, x25519_dalek::X25519_BASEPOINT_BYTES);
+        Ok(Box::new(X25519Exchange { secret, public }))
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::X25519
     }
 }
 
-impl Exchange {
-    /// A new one in one of the groups.
-    pub fn new(group: u16) -> Outcome<Exchange> {
-        // Zero and what is not below the order of a curve come once in 2^32: the next draw is another.
-        loop {
-            let random = random::<48>()?;
-            let (secret, public) = if group == X25519 {
-                let mut basis = [0; 32];
-                basis[0] = 9;
-                let secret = &random[..32];
-                (secret, exchange_25519(secret, &basis))
-            } else {
-                let (curve, length) = curve(group).ok_or(Fault::Own(ILLEGAL_PARAMETER))?;
-                let secret = &random[..length];
-                (secret, curve.public(secret))
-            };
-            if let Some(public) = public {
-                return Ok(Exchange { group, secret: secret.into(), public });
+struct X25519Exchange {
+    secret: [u8; 32],
+    public: [u8; 32],
+}
+
+impl ActiveKeyExchange for X25519Exchange {
+    fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
+        let peer = <[u8; 32]>::try_from(peer).map_err(|_| bad_share())?;
+        let shared = x25519_dalek::x25519(self.secret, peer);
+        // A point of small order, which would make the secret known (RFC 7748 section 6.1).
+        if shared.iter().fold(0, |all, byte| all | byte) == 0 {
+            return Err(bad_share());
+        }
+        Ok(SharedSecret::from(&shared[..]))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn group(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
+/// A curve of NIST with its arithmetic.
+macro_rules! curve {
+    ($name:ident, $exchange:ident, $curve:ident, $bytes:literal, $group:ident) => {
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl SupportedKxGroup for $name {
+            fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+                // Zero and what is not below the order come once in 2^32: the next draw is another.
+                let secret = loop {
+                    let scalar = $curve::NonZeroScalar::from_repr(secret::<$bytes>()?.into()).into_option();
+                    if let Some(scalar) = scalar {
+                        break scalar;
+                    }
+                };
+                let public = $curve::PublicKey::from_secret_scalar(&secret).to_sec1_point(false);
+                Ok(Box::new($exchange { secret, public: public.as_bytes().to_vec() }))
+            }
+
+            fn name(&self) -> NamedGroup {
+                NamedGroup::$group
             }
         }
-    }
 
-    /// What is shared with the owner of a public key.
-    pub fn shared(&self, public: &[u8]) -> Outcome<Vec<u8>> {
-        let shared = match curve(self.group) {
-            Some((curve, _)) => curve.shared(&self.secret, public),
-            // Nothing is what comes of a point of small order, which would make the secret known (RFC 7748 section
-            // 6.1).
-            None => exchange_25519(&self.secret, public)
-                .filter(|shared| shared.iter().fold(0, |all, byte| all | byte) != 0),
-        };
-        shared.ok_or(Fault::Own(ILLEGAL_PARAMETER))
-    }
-}
-
-fn exchange_25519(secret: &[u8], public: &[u8]) -> Option<Vec<u8>> {
-    Some(x25519(secret.try_into().ok()?, public.try_into().ok()?)?.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_sides_share_the_same_in_every_group() {
-        for group in GROUPS {
-            let (ours, theirs) =
-                (Exchange::new(*group).expect("ours"), Exchange::new(*group).expect("theirs"));
-            let shared = ours.shared(&theirs.public).expect("shared");
-            assert_eq!(shared, theirs.shared(&ours.public).expect("shared"));
-            assert!(ours.shared(&theirs.public[1..]).is_err() && ours.shared(&[]).is_err());
+        struct $exchange {
+            secret: $curve::NonZeroScalar,
+            public: Vec<u8>,
         }
-        let ours = Exchange::new(X25519).expect("ours");
-        assert!(ours.shared(&[0; 32]).is_err(), "a point of small order");
-    }
+
+        impl ActiveKeyExchange for $exchange {
+            fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
+                // Uncompressed alone (RFC 8446 section 4.2.8.2); whether it lies on the curve is checked here.
+                if peer.first() != Some(&4) {
+                    return Err(bad_share());
+                }
+                let peer = $curve::PublicKey::from_sec1_bytes(peer).map_err(|_| bad_share())?;
+                let shared = peer.to_projective() * *self.secret;
+                // The point at infinity has no x.
+                let point = shared.to_affine().to_sec1_point(false);
+                Ok(SharedSecret::from(point.x().ok_or_else(bad_share)?.as_slice()))
+            }
+
+            fn pub_key(&self) -> &[u8] {
+                &self.public
+            }
+
+            fn group(&self) -> NamedGroup {
+                NamedGroup::$group
+            }
+        }
+    };
 }
+curve!(P256, P256Exchange, p256, 32, secp256r1);
+// In TLS 1.2 a certificate on a curve wants that curve to be offered here.
+curve!(P384, P384Exchange, p384, 48, secp384r1);

@@ -2,29 +2,43 @@
 
 use alloc::vec::Vec;
 
-use super::chain::Anchor;
-use super::message::Reader;
+use rustls::pki_types::{Der, TrustAnchor};
 
 /// Compressed; how long it is otherwise, stands in front.
 const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/roots"));
 
-pub fn mozilla() -> Vec<Anchor> {
+/// All of them.
+pub fn mozilla() -> Vec<TrustAnchor<'static>> {
     let mut anchors = Vec::new();
     let Some((length, packed)) = PACKED.split_first_chunk::<4>() else { return anchors };
     let mut bytes = alloc::vec![0; u32::from_be_bytes(*length) as usize];
-    let _ = miniz_oxide::inflate::decompress_slice_iter_to_slice(
-        &mut bytes,
-        core::iter::once(packed),
-        false,
-        true,
-    );
-    let mut reader = Reader(&bytes);
-    let (Ok(mut names), Ok(mut keys)) = (reader.vector(3), reader.vector(3)) else { return anchors };
-    while let (Ok(subject), Ok(constraints), Ok(key)) = (names.vector(2), names.vector(2), keys.vector(2)) {
-        let name_constraints = (!constraints.is_empty()).then(|| constraints.0.into());
-        anchors.push(Anchor { subject: subject.0.into(), key: key.0.into(), name_constraints });
+    let packed = core::iter::once(packed);
+    let _ = miniz_oxide::inflate::decompress_slice_iter_to_slice(&mut bytes, packed, false, true);
+    let mut rest = bytes.as_slice();
+    let (Some(mut names), Some(mut keys)) = (take(&mut rest), take(&mut rest)) else { return anchors };
+    while let (Some(subject), Some(constraints), Some(key)) =
+        (take(&mut names), take(&mut names), take(&mut keys))
+    {
+        anchors.push(TrustAnchor {
+            subject: owned(subject),
+            subject_public_key_info: owned(key),
+            name_constraints: (!constraints.is_empty()).then(|| owned(constraints)),
+        });
     }
     anchors
+}
+
+fn owned(bytes: &[u8]) -> Der<'static> {
+    Vec::from(bytes).into()
+}
+
+/// The next part of `rest`, which begins with its length, the greatest byte first.
+fn take<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let (length, after) = rest.split_first_chunk::<3>()?;
+    let [a, b, c] = *length;
+    let (part, after) = after.split_at_checked(u32::from_be_bytes([0, a, b, c]) as usize)?;
+    *rest = after;
+    Some(part)
 }
 
 #[cfg(test)]
@@ -36,12 +50,7 @@ mod tests {
         let mut anchors = mozilla();
         assert_eq!(anchors.len(), webpki_roots::TLS_SERVER_ROOTS.len());
         for known in webpki_roots::TLS_SERVER_ROOTS {
-            let same = |anchor: &Anchor| {
-                anchor.subject == *known.subject
-                    && anchor.key == *known.subject_public_key_info
-                    && anchor.name_constraints.as_deref() == known.name_constraints.as_deref()
-            };
-            let at = anchors.iter().position(same).expect("this one");
+            let at = anchors.iter().position(|anchor| anchor == known).expect("this one");
             anchors.remove(at);
         }
     }

@@ -1,11 +1,12 @@
-//! RSA signatures, checked (RFC 8017): PKCS #1 v1.5 and PSS. The padding is compared as a whole,
-//! never taken apart.
+//! RSA signatures, checked (RFC 8017): PKCS #1 v1.5 and PSS. There is nothing secret in this, so that the arithmetic
+//! ([`modulus`]) may be as short as it is; and the padding is compared as a whole, never taken apart.
+
+mod modulus;
 
 use alloc::vec::Vec;
 
-use super::der::{Der, SEQUENCE};
-use super::hash::Hash;
-use super::modulus::Modulus;
+use self::modulus::Modulus;
+use super::signature::Sha2;
 
 /// How a digest is made as long as the key.
 #[derive(Debug, Clone, Copy)]
@@ -18,14 +19,12 @@ pub enum Padding {
 const SIZES: core::ops::RangeInclusive<usize> = 256..=1024;
 
 /// Whether `signature` is that of `digest` by `key` (an RSAPublicKey of RFC 8017 appendix A.1.1).
-pub fn verify(key: &[u8], hash: Hash, digest: &[u8], signature: &[u8], padding: Padding) -> Option<()> {
+pub fn verify(key: &[u8], hash: Sha2, digest: &[u8], signature: &[u8], padding: Padding) -> Option<()> {
     let (modulus, exponent) = public_key(key)?;
     if !SIZES.contains(&modulus.len()) || signature.len() != modulus.len() {
         return None;
     }
-    let number = Modulus::new(modulus)?;
-    let form = number.form(&number.read(signature)?);
-    let message = &*number.bytes(&number.plain(&number.power(&form, exponent)));
+    let message = &*Modulus::new(modulus)?.power(signature, exponent)?;
     match padding {
         Padding::Pkcs1 => (pkcs1(hash, digest, message.len())? == message).then_some(()),
         Padding::Pss => pss(hash, digest, message, modulus.first()?.leading_zeros()),
@@ -33,24 +32,55 @@ pub fn verify(key: &[u8], hash: Hash, digest: &[u8], signature: &[u8], padding: 
 }
 
 /// Modulus and exponent: odd, of 2 to 33 bits.
-fn public_key(key: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut fields = Der(key).only(SEQUENCE)?;
-    let (modulus, exponent) = (fields.unsigned()?, fields.unsigned()?);
-    fields.end()?;
+fn public_key(key: &[u8]) -> Option<(&[u8], u64)> {
+    let (fields, rest) = element(key, 0x30)?;
+    let (modulus, fields) = element(fields, 0x02)?;
+    let (exponent, end) = element(fields, 0x02)?;
+    if !rest.is_empty() || !end.is_empty() {
+        return None;
+    }
+    let (modulus, exponent) = (unsigned(modulus)?, unsigned(exponent)?);
     if exponent.len() > 5 {
         return None;
     }
-    let value = exponent.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
-    ((3..1 << 33).contains(&value) && value % 2 == 1).then_some((modulus, exponent))
+    let exponent = exponent.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+    ((3..1 << 33).contains(&exponent) && exponent % 2 == 1).then_some((modulus, exponent))
+}
+
+/// The content of one DER element of this type, and what follows it.
+fn element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
+    let (&[found, first], rest) = bytes.split_first_chunk::<2>()?;
+    if found != kind {
+        return None;
+    }
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81 => (usize::from(*rest.first().filter(|length| **length >= 0x80)?), &rest[1..]),
+        0x82 => {
+            let (length, rest) = rest.split_first_chunk::<2>()?;
+            (usize::from(u16::from_be_bytes(*length)), rest)
+        }
+        _ => return None,
+    };
+    rest.split_at_checked(length)
+}
+
+/// The magnitude of a DER integer that is above zero, without the zero in front that keeps it so.
+fn unsigned(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes {
+        [0, rest @ ..] if rest.first().is_some_and(|byte| *byte >= 0x80) => Some(rest),
+        [1..0x80, ..] => Some(bytes),
+        _ => None,
+    }
 }
 
 /// EMSA-PKCS1-v1_5 (section 9.2).
-fn pkcs1(hash: Hash, digest: &[u8], length: usize) -> Option<Vec<u8>> {
+fn pkcs1(hash: Sha2, digest: &[u8], length: usize) -> Option<Vec<u8>> {
     // DigestInfo of SHA-2: only the last number of the identifier and the length differ.
     let kind = match hash {
-        Hash::Sha256 => 1,
-        Hash::Sha384 => 2,
-        Hash::Sha512 => 3,
+        Sha2::Sha256 => 1,
+        Sha2::Sha384 => 2,
+        Sha2::Sha512 => 3,
     };
     let size = digest.len() as u8;
     let info = [0x30, 17 + size, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, kind, 5, 0, 4, size];
@@ -66,7 +96,7 @@ fn pkcs1(hash: Hash, digest: &[u8], length: usize) -> Option<Vec<u8>> {
 
 /// EMSA-PSS-VERIFY (section 9.1.2), the salt as long as the hash, as TLS and certificates have it. `spare` is how
 /// many bits the modulus's first byte leaves unused.
-fn pss(hash: Hash, digest: &[u8], message: &[u8], spare: u32) -> Option<()> {
+fn pss(hash: Sha2, digest: &[u8], message: &[u8], spare: u32) -> Option<()> {
     // The message has a bit less than the modulus; where that empties a byte, it is not part of it.
     let spare = spare + 1;
     let message = if spare == 8 { message.strip_prefix(&[0])? } else { message };
@@ -79,14 +109,14 @@ fn pss(hash: Hash, digest: &[u8], message: &[u8], spare: u32) -> Option<()> {
     }
     let mut block = Vec::from(seeded);
     for (counter, chunk) in block.chunks_mut(size).enumerate() {
-        let mask = hash.of(&[expected, &(counter as u32).to_be_bytes()]);
-        chunk.iter_mut().zip(&*mask).for_each(|(byte, mask)| *byte ^= mask);
+        let (mask, _) = hash.digest(&[expected, &(counter as u32).to_be_bytes()]);
+        chunk.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
     }
     *block.first_mut()? &= !unused;
     let (padding, salt) = block.split_at(block.len() - size);
     let (&one, zeroes) = padding.split_last()?;
-    let again = hash.of(&[&[0; 8], digest, salt]);
-    (one == 1 && zeroes.iter().all(|byte| *byte == 0) && *again == *expected).then_some(())
+    let (again, _) = hash.digest(&[&[0; 8], digest, salt]);
+    (one == 1 && zeroes.iter().all(|byte| *byte == 0) && again[..size] == *expected).then_some(())
 }
 
 #[cfg(test)]
@@ -109,12 +139,13 @@ mod tests {
             let mut word = || words.next().expect("four words");
             let padding = if word() == "pss" { Padding::Pss } else { Padding::Pkcs1 };
             let hash = match word() {
-                "256" => Hash::Sha256,
-                "384" => Hash::Sha384,
-                _ => Hash::Sha512,
+                "256" => Sha2::Sha256,
+                "384" => Sha2::Sha384,
+                _ => Sha2::Sha512,
             };
             let (key, signature) = (bytes(word()), bytes(word()));
-            let digest = &*hash.of(&[b"what was ", b"signed"]);
+            let (digest, length) = hash.digest(&[b"what was ", b"signed"]);
+            let digest = &digest[..length];
             let good = |key: &[u8], digest: &[u8], signature: &[u8]| {
                 verify(key, hash, digest, signature, padding).is_some()
             };
@@ -125,7 +156,7 @@ mod tests {
                 assert!(!good(&key, digest, &other), "{line:.20} with another byte at {at}");
             }
             let mut other = Vec::from(digest);
-            *other.last_mut().expect("not empty") ^= 1;
+            other[length - 1] ^= 1;
             assert!(!good(&key, &other, &signature), "another digest");
             assert!(!good(&key, digest, &signature[1..]) && !good(&key, digest, &[]), "another length");
             let wrong = if matches!(padding, Padding::Pss) { Padding::Pkcs1 } else { Padding::Pss };
@@ -149,7 +180,7 @@ mod tests {
         let words: Vec<&str> = line.split(' ').collect();
         let (key, signature) = (bytes(words[2]), bytes(words[3]));
         crate::image::mutate::bytes(&[key], 300, |key| {
-            let _ = verify(key, Hash::Sha256, &[0; 32], &signature, Padding::Pkcs1);
+            let _ = verify(key, Sha2::Sha256, &[0; 32], &signature, Padding::Pkcs1);
         });
     }
 }

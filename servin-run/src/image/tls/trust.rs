@@ -2,16 +2,22 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::certificate::Certificate;
-use super::chain::{Anchor, Name, check};
-use super::fault::{BAD_CERTIFICATE, DECRYPT_ERROR, Fault, ILLEGAL_PARAMETER, Outcome};
+use super::Trust;
+use super::provider::provider;
 use super::roots;
-use super::signature::{Key, Kind, SCHEMES};
-use crate::error::Result;
+use super::signature::ALGORITHMS;
+use crate::error::{Error, Result};
 use crate::fs::read_text;
 use crate::image::base64;
 use crate::image::environment::Environment;
@@ -30,50 +36,24 @@ const BUNDLES: &[&str] = &[
 /// Where a registry's own authorities are, each in a folder of its name: ours, Docker's, Podman's.
 const REGISTRIES: &[&str] = &["/etc/servin/certs.d", "/etc/containers/certs.d", "/etc/docker/certs.d"];
 
-/// The authorities; where there are none, anybody is trusted, as long as its certificate is its own.
-#[derive(Clone)]
-pub struct Trust(Option<Vec<Anchor>>);
-
 /// How to meet a server. `authority` is `HOST` or `HOST:PORT`; whom `insecure` lets in is nobody's concern.
 pub fn configuration(authority: &str, insecure: bool, environment: &Environment) -> Result<Trust> {
-    Ok(Trust(if insecure { None } else { Some(trusted(authority, environment, BUNDLES)?) }))
-}
-
-impl Trust {
-    /// Checks what a server shows, its own certificate first.
-    pub fn check(&self, name: &Name, certificates: &[&[u8]]) -> Outcome<()> {
-        let Some(anchors) = &self.0 else { return Ok(()) };
-        let now = time_of_day().0;
-        check(name, certificates, anchors, now).map_err(Fault::Certificate)
-    }
-}
-
-/// Checks that the owner of a certificate has signed `message`. `ecdsa` is what TLS 1.2 has agreed on; TLS 1.3 agrees on
-/// nothing.
-pub fn check_signature(
-    certificate: &[u8],
-    scheme: usize,
-    ecdsa: Option<bool>,
-    message: &[u8],
-    signature: &[u8],
-) -> Outcome<()> {
-    let certificate = Certificate::read(certificate).ok_or(Fault::Own(BAD_CERTIFICATE))?;
-    let key = Key::read(certificate.key).ok_or(Fault::Own(BAD_CERTIFICATE))?;
-    let scheme = SCHEMES.iter().find(|known| usize::from(known.code) == scheme);
-    let scheme = scheme.ok_or(Fault::Own(ILLEGAL_PARAMETER))?;
-    let agreed = match ecdsa {
-        Some(ecdsa) => ecdsa == (key.kind != Kind::Rsa),
-        None => scheme.tls13 == Some(key.kind),
+    let builder = ClientConfig::builder_with_details(Arc::new(provider()), Arc::new(Clock))
+        .with_safe_default_protocol_versions()
+        .map_err(|_| Error::new("TLS: no protocol versions"))?;
+    let builder = if insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody))
+    } else {
+        builder.with_root_certificates(authorities(authority, environment, BUNDLES)?)
     };
-    if !agreed {
-        return Err(Fault::Own(ILLEGAL_PARAMETER));
-    }
-    scheme.method.verify(key, message, signature).ok_or(Fault::Own(DECRYPT_ERROR))
+    let mut configuration = builder.with_no_client_auth();
+    configuration.resumption = Resumption::disabled();
+    Ok(Arc::new(configuration))
 }
 
 /// The authorities; of `bundles` the first that is there.
-fn trusted(authority: &str, environment: &Environment, bundles: &[&str]) -> Result<Vec<Anchor>> {
-    let mut roots = Vec::new();
+fn authorities(authority: &str, environment: &Environment, bundles: &[&str]) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| environment.variable(name));
     if let [Some(file), _] = named {
         add_file(&mut roots, file)?;
@@ -90,7 +70,7 @@ fn trusted(authority: &str, environment: &Environment, bundles: &[&str]) -> Resu
             }
         }
         if roots.is_empty() {
-            roots = roots::mozilla();
+            roots.extend(roots::mozilla());
         }
     }
     for folder in REGISTRIES {
@@ -100,14 +80,14 @@ fn trusted(authority: &str, environment: &Environment, bundles: &[&str]) -> Resu
 }
 
 /// Adds what a file has; a certificate that cannot be one's authority is passed over, as elsewhere.
-fn add_file(roots: &mut Vec<Anchor>, path: &str) -> Result<()> {
+fn add_file(roots: &mut RootCertStore, path: &str) -> Result<()> {
     for certificate in certificates(&read_text(path)?) {
-        roots.extend(Anchor::read(&certificate));
+        let _ = roots.add(CertificateDer::from(certificate));
     }
     Ok(())
 }
 
-fn add_directory(roots: &mut Vec<Anchor>, path: &str, suffixes: &[&str]) {
+fn add_directory(roots: &mut RootCertStore, path: &str, suffixes: &[&str]) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = openat(CWD, path, flags, Mode::empty()).and_then(Dir::new);
     for entry in opened.into_iter().flatten().flatten() {
@@ -131,6 +111,57 @@ fn certificates(text: &str) -> Vec<Vec<u8>> {
     found
 }
 
+/// The time of day.
+#[derive(Debug)]
+struct Clock;
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        u64::try_from(time_of_day().0)
+            .ok()
+            .map(|seconds| UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds)))
+    }
+}
+
+/// For registries that are configured as insecure: anybody's certificate, as long as it is the other side's own.
+#[derive(Debug)]
+struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> core::result::Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> core::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &ALGORITHMS)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> core::result::Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &ALGORITHMS)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ALGORITHMS.supported_schemes()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,25 +169,28 @@ mod tests {
     #[test]
     fn where_the_host_has_no_authorities_mozillas_are_taken() {
         let environment = Environment::default();
-        let built_in = trusted("x", &environment, &["/nowhere"]).expect("roots");
+        let built_in = authorities("x", &environment, &["/nowhere"]).expect("roots");
         assert!(built_in.len() > 100, "{}", built_in.len());
         // They are those that Debian's package has too, where that is installed: by their names and their keys.
-        let mut debians = Vec::new();
+        let mut debians = RootCertStore::empty();
         if add_file(&mut debians, "/etc/ssl/certs/ca-certificates.crt").is_ok() && debians.len() > 100 {
-            let known = |root: &&Anchor| {
-                let same = |other: &Anchor| (&other.subject, &other.key) == (&root.subject, &root.key);
-                debians.iter().any(same)
+            let known = |root: &rustls::pki_types::TrustAnchor| {
+                let same = |other: &&rustls::pki_types::TrustAnchor| {
+                    (&other.subject, &other.subject_public_key_info)
+                        == (&root.subject, &root.subject_public_key_info)
+                };
+                debians.roots.iter().any(|root| same(&root))
             };
-            let count = built_in.iter().filter(known).count();
+            let count = built_in.roots.iter().filter(|root| known(root)).count();
             assert!(count * 3 > built_in.len() * 2, "{count} of {}", built_in.len());
         }
         // Who names others gets those alone.
         let lines = Vec::from(["SSL_CERT_DIR=/nowhere".into()]);
         let named = Environment { lines, ..Environment::default() };
-        assert!(trusted("x", &named, BUNDLES).expect("roots").is_empty());
+        assert!(authorities("x", &named, BUNDLES).expect("roots").is_empty());
         let lines = Vec::from(["SSL_CERT_FILE=/nowhere".into()]);
         let named = Environment { lines, ..Environment::default() };
-        assert!(trusted("x", &named, BUNDLES).is_err());
+        assert!(authorities("x", &named, BUNDLES).is_err());
     }
 
     #[test]
