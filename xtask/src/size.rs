@@ -9,7 +9,7 @@ const BUDGETS: [(&str, u64); 2] = [("servin-init", 8 * 1024), ("servin-run", 170
 /// For servin-init on the other architectures, whose instructions are longer.
 const INIT_ELSEWHERE: u64 = 10 * 1024 + 512;
 /// The same for servin-run without the feature `tls`, which is meant to come down to 420 KiB.
-const WITHOUT_TLS: u64 = 1268 * 1024;
+const WITHOUT_TLS: u64 = 1280 * 1024;
 /// The folder of that one.
 const SMALL: &str = "without-tls";
 
