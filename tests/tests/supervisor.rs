@@ -174,6 +174,19 @@ fn stop_asks_first_and_kills_in_the_end() {
 }
 
 #[test]
+fn a_container_that_goes_with_its_end_outlives_a_restart() {
+    alone(|| {
+        let id = busybox().flags(&["--rm"]).detached("web", &["sleep", "1000"]);
+        let first = field("web", ".State.Pid");
+        assert_eq!(servin(&["restart", "--time", "0", "web"]).succeeds().out, "web\n");
+        assert_eq!(field("web", ".Id"), id);
+        assert!(field("web", ".State.Pid") != first && field("web", ".HostConfig.AutoRemove") == "true");
+        servin(&["stop", "--time", "0", "web"]).succeeds();
+        assert_eq!(servin(&["ps", "-aq"]).succeeds().out, "");
+    });
+}
+
+#[test]
 fn a_created_container_waits_for_its_start() {
     alone(|| {
         let root = busybox().root();

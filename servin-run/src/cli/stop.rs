@@ -86,9 +86,16 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
 pub fn restart(invocation: &Invocation, given: &Given) -> Result<i32> {
     let manner = Manner::read(given)?;
     for_each(&RESTART, invocation, given, &mut |store, word| {
-        let entry = store.find(word)?;
+        let mut entry = store.find(word)?;
         let id = entry.record.id.clone();
-        stop(store, entry, &manner)?;
+        if entry.record.remove {
+            // Not at this end.
+            entry.change(|record| record.remove = false)?;
+            stop(store, entry, &manner)?;
+            store.find(&id)?.change(|record| record.remove = true)?;
+        } else {
+            stop(store, entry, &manner)?;
+        }
         run::begin(store, &id, None, false)?;
         output::result(word)
     })
