@@ -36,11 +36,11 @@ pub use places::{
     SCRATCH, VICTIM, debian_root, fixture, probe, scratch, servin_init, servin_program, servin_run,
 };
 pub use report::Report;
-pub use run::{Finished, Running, children, quiet, refusing, start, until, within};
+pub use run::{Finished, Running, children, is_emulated, quiet, refusing, start, until, within};
 pub use server::{Server, assert_answers, at, nft_lists, redirections};
 pub use sys::{
-    Given, bind, bring_up_loopback, file_system, idmapped_mounts_work, kill, kill_group, mount_flags,
-    reap_one, receive_descriptor, set_descriptor_inherited, time_of_children, tmpfs, unmount,
+    Given, bind, bring_up_loopback, file_system, idmapped_mounts_work, kill, kill_group, limit_descriptors,
+    mount_flags, reap_one, receive_descriptor, set_descriptor_inherited, time_of_children, tmpfs, unmount,
 };
 pub use terminal::Terminal;
 

@@ -23,6 +23,11 @@ pub fn within(limit: Duration) -> Duration {
     limit * patience
 }
 
+/// Whether the processor is emulated, so that times mean nothing.
+pub fn is_emulated() -> bool {
+    std::env::var("SERVIN_ENVIRONMENT").is_ok_and(|name| name == "qemu")
+}
+
 /// Waits until something is so; fails the test if it does not come about.
 #[track_caller]
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {

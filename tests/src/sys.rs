@@ -168,6 +168,13 @@ pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+/// Lets a process have no more descriptors than that.
+pub fn limit_descriptors(pid: i32, most: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: most as _, rlim_max: most as _ };
+    // SAFETY: one struct to be read, and none to be written.
+    check(unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &limit, ptr::null_mut()) }).map(drop)
+}
+
 /// Sends a signal to a process group.
 pub fn kill_group(group: i32, signal: i32) -> io::Result<()> {
     kill(-group, signal)

@@ -7,7 +7,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::json;
-use servin_tests::{Bundle, People, alone, cgroup_mount, has_controller, kill, oci, reap_one, status, until};
+use servin_tests::{
+    Bundle, People, alone, cgroup_mount, has_controller, is_emulated, kill, oci, reap_one, status, until,
+};
 
 fn shell(script: &str) -> Bundle {
     Bundle::of("busybox").args(&["/bin/sh", "-c", script])
@@ -219,8 +221,7 @@ fn a_thousand_runs_leave_nothing() {
     alone(|| {
         let bundle = shell(":");
         // Emulated, a tenth of them takes as long.
-        let emulated = std::env::var("SERVIN_ENVIRONMENT").is_ok_and(|name| name == "qemu");
-        for _ in 0..if emulated { 100 } else { 1000 } {
+        for _ in 0..if is_emulated() { 100 } else { 1000 } {
             bundle.run().succeeds();
         }
         let names = fs::read_dir(cgroup("")).expect("list").flatten().filter(|entry| entry.path().is_dir());

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use servin_tests::{Layout, People, alone, fixture, forget_home, scratch, servin, start, tool};
+use servin_tests::{Layout, People, alone, fixture, forget_home, scratch, servin, skip, start, tool};
 
 /// A container whose image is one static program and nothing else.
 fn bare(name: &str, flags: &[&str]) {
@@ -70,6 +70,9 @@ fn a_container_without_a_shell_is_looked_into_with_the_hosts_tools() {
 #[test]
 fn tools_come_from_an_image_or_a_directory_too() {
     alone(|| {
+        if !Path::new("/usr/bin/umoci").exists() {
+            skip!("there is no umoci to make an image");
+        }
         tools_image();
         bare("bare", &[]);
         let before = mounts_of("bare");

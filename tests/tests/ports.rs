@@ -448,8 +448,7 @@ fn a_process_that_had_no_descriptor_left_accepts_again_however_busy_it_is() {
         let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("its parent");
         let siblings = servin_tests::children(parent.trim().parse().expect("a pid"));
         let proxy = siblings.into_iter().find(|child| *child != pid).expect("a process that forwards");
-        let limited = Command::new("prlimit").args(["--nofile=40:40", "--pid", &proxy.to_string()]).status();
-        assert!(limited.expect("prlimit").success());
+        servin_tests::limit_descriptors(proxy, 40).expect("limit another process");
         let greeted = |patience: Duration| {
             let mut connection = TcpStream::connect("127.0.0.1:8080").expect("connect");
             connection.set_read_timeout(Some(patience)).expect("set a time limit");

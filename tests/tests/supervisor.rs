@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use servin_tests::{
-    People, Terminal, alone, children, field, kill, pid, reap_one, servin, servin_program, start, supervisor,
-    time_of_children, until, within,
+    People, Terminal, alone, children, field, is_emulated, kill, pid, reap_one, servin, servin_program, skip,
+    start, supervisor, time_of_children, until, within,
 };
 
 /// The most kilobytes of memory that a supervisor may have to itself.
@@ -278,6 +278,9 @@ fn what_the_caller_has_left_open_is_not_held_beside_the_container() {
 #[test]
 fn a_thousand_containers_are_listed_at_once() {
     alone(|| {
+        if is_emulated() {
+            skip!("the processor is emulated");
+        }
         let root = People::new().root();
         let root = root.to_str().expect("UTF-8");
         let first = servin(&["create", "--name", "c0", "--rootfs", root, "--", "/bin/probe"]).succeeds().out;

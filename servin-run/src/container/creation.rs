@@ -200,6 +200,7 @@ impl Watch for Creation<'_> {
         self.record.cgroup = Some(scope.start(pid, &self.request.plan.limits)?);
         self.record.cgroup_made = true;
         self.record.save(self.directory)?;
+        self.record.prepare(self.directory)?;
         scope.limit(self.request.plan)
     }
 
