@@ -84,6 +84,8 @@ impl Cgroup {
         match file::write(self.descriptor(), "cgroup.kill", "1") {
             // Linux before 5.14, and a threaded cgroup.
             Err(Errno::NOENT | Errno::OPNOTSUPP) => self.kill_one_by_one(),
+            // Removed meanwhile: systemd does that to a scope without processes.
+            Err(Errno::NODEV) => Ok(()),
             killed => killed.step(|| format!("kill the processes of the cgroup {}", self.path())),
         }
     }
