@@ -294,14 +294,15 @@ fn a_thousand_containers_are_listed_at_once() {
             fs::write(all.join(&id).join("container.json"), own).expect("write");
             symlink(&id, all.join(".names").join(name)).expect("link");
         }
-        // The processor's, since the clock goes on while others have it.
+        // The processor's, since the clock goes on while others have it. How fast it is, `cargo xtask bench people` says;
+        // here that nothing is done for each of them that grows with their number.
         let time = || {
             let before = time_of_children();
             assert_eq!(servin(&["ps", "-a"]).succeeds().lines().len(), 1001);
             time_of_children() - before
         };
         let quickest = (0..20).map(|_| time()).min().expect("a time");
-        assert!(quickest < within(Duration::from_millis(20)), "{quickest:?}");
+        assert!(quickest < within(Duration::from_millis(100)), "{quickest:?}");
         servin(&["rm", "-fa"]).succeeds();
     });
 }
