@@ -163,13 +163,13 @@ fn a_terminal_of_exec_is_left_by_its_keys_and_the_program_goes_on() {
         let exec = |flags: &[&str], script: &str| {
             let mut command = std::process::Command::new(servin_tests::servin_program());
             command.args(["exec", "-it"]).args(flags).args(["box", "sh", "-c", script]);
-            servin_tests::Terminal::new(30, 90).start(command)
+            let terminal = servin_tests::Terminal::new(30, 90);
+            (terminal.settings(), terminal.start(command))
         };
         let script =
             "trap 'echo $n > /hung' HUP; echo ready; n=0; while true; do n=$((n+1)); sleep 0.05; done";
         for (flags, keys) in [(&[][..], "\x10\x11"), (&["--detach-keys", "ctrl-x,y"], "\x18y")] {
-            let mut terminal = exec(flags, script);
-            let before = terminal.settings();
+            let (before, mut terminal) = exec(flags, script);
             terminal.expect("ready").type_in(keys);
             terminal.finish().ends_with(0);
             assert_eq!(terminal.settings(), before);
@@ -179,7 +179,7 @@ fn a_terminal_of_exec_is_left_by_its_keys_and_the_program_goes_on() {
             servin(&["exec", "box", "pkill", "-KILL", "sh"]);
         }
         // Whoever does not leave has the program's code, and what only begins like the keys is typed.
-        let mut terminal = exec(&["--detach-keys", "a,b"], "read line; echo got $line; exit 7");
+        let (_, mut terminal) = exec(&["--detach-keys", "a,b"], "read line; echo got $line; exit 7");
         terminal.type_in("axb\n").expect("got axb");
         terminal.finish().ends_with(7);
         servin(&["exec", "--detach-keys", "ctrl-", "box", "true"]).ends_with(125).fails(&["--detach-keys"]);
