@@ -12,18 +12,21 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::buffer::spare_capacity;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io;
 
 use crate::error::{Error, Result, Step};
 use crate::sys::path::openat;
 
+/// Opens the file at `path`, to be read or to be named to the kernel.
+pub fn open(path: &str) -> Result<OwnedFd> {
+    openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).step(|| format!("open {path}"))
+}
+
 /// The text of the file at `path`.
 pub fn read_text(path: &str) -> Result<String> {
-    let file =
-        openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).step(|| format!("open {path}"))?;
-    let bytes = read_to_end(&file).step(|| format!("read {path}"))?;
+    let bytes = read_to_end(open(path)?).step(|| format!("read {path}"))?;
     String::from_utf8(bytes).map_err(|_| Error::new(format_args!("{path}: not UTF-8")))
 }
 

@@ -6,7 +6,19 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{places, run, tool};
+use crate::{Finished, places, run, start, tool};
+
+/// `servin ARGUMENTS` with variables.
+pub fn servin_with(variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
+    let mut command = Command::new(places::servin_program());
+    command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
+    start(command).finish()
+}
+
+/// The name of a file in the test's own tmpfs.
+pub fn path(name: &str) -> String {
+    places::scratch(name).to_str().expect("UTF-8").to_owned()
+}
 
 /// A registry that runs until it is dropped.
 pub struct Registry {

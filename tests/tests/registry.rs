@@ -7,21 +7,8 @@ use std::fs;
 use std::process::Command;
 
 use certificates::Authority;
-use servin_tests::registry::{Registry, Setting};
-use servin_tests::{
-    Finished, alone, bring_up_loopback, scratch, servin_program, start, tmpfs, tool, unmount,
-};
-
-/// `servin ARGUMENTS` with variables.
-fn servin_with(variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
-    let mut command = Command::new(servin_program());
-    command.args(arguments).envs(variables.iter().copied()).stdin(std::process::Stdio::null());
-    start(command).finish()
-}
-
-fn path(name: &str) -> String {
-    scratch(name).to_str().expect("UTF-8").to_owned()
-}
+use servin_tests::registry::{Registry, Setting, path, servin_with};
+use servin_tests::{Finished, alone, bring_up_loopback, servin_program, start, tmpfs, tool, unmount};
 
 fn htpasswd() -> String {
     let file = path("htpasswd");

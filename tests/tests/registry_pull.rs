@@ -15,22 +15,11 @@ use std::process::Command;
 use certificates::Authority;
 use forward::Cutter;
 use name_server::NameServer;
-use servin_tests::registry::{Registry, Setting, archive, noise};
+use servin_tests::registry::{Registry, Setting, archive, noise, path, servin_with};
 use servin_tests::{
-    Finished, Layout, Terminal, alone, bind, bring_up_loopback, fixture, forget_home, scratch, servin,
-    servin_program, start, tool, unmount,
+    Layout, Terminal, alone, bind, bring_up_loopback, fixture, forget_home, scratch, servin, servin_program,
+    start, tool, unmount,
 };
-
-/// `servin ARGUMENTS` with variables.
-fn servin_with(variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
-    let mut command = Command::new(servin_program());
-    command.args(arguments).envs(variables.iter().copied()).stdin(std::process::Stdio::null());
-    start(command).finish()
-}
-
-fn path(name: &str) -> String {
-    scratch(name).to_str().expect("UTF-8").to_owned()
-}
 
 /// A file of registries.
 fn registries(text: &str) -> String {

@@ -10,13 +10,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use certificates::Authority;
+use servin_tests::registry::path;
 use servin_tests::{Finished, alone, bring_up_loopback, forget_home, scratch, servin_program, start, within};
 
 const PORT: u16 = 5443;
-
-fn path(name: &str) -> String {
-    scratch(name).to_str().expect("UTF-8").to_owned()
-}
 
 /// OpenSSL's server, until it is dropped.
 struct Server(Child);

@@ -12,6 +12,7 @@ use crate::spec::json::{self, Object, Value};
 
 use super::arguments::{Flag, Given, Group, flag};
 use super::output;
+use crate::container::people::short;
 use crate::error::{Error, Result};
 use crate::spec::json::{Json, to_json, to_json_pretty_list};
 use template::Template;
@@ -164,7 +165,7 @@ pub fn id<'a>(given: &Given, id: &'a str) -> &'a str {
     let digits = id.strip_prefix("sha256:").unwrap_or(id);
     match given.switch("no-trunc", false) {
         true => id,
-        false => digits.get(..12).unwrap_or(digits),
+        false => short(digits),
     }
 }
 

@@ -99,11 +99,6 @@ fn is_document(media_type: &str) -> bool {
     matches!(media_type, OCI_MANIFEST | OCI_INDEX | DOCKER_MANIFEST | DOCKER_LIST)
 }
 
-/// Whether it is an index by its media type.
-pub fn is_index(media_type: &str) -> bool {
-    matches!(media_type, OCI_INDEX | DOCKER_LIST)
-}
-
 fn check(descriptor: &Descriptor, name: &str) -> Result<()> {
     check_digest(&descriptor.digest)
         .map_err(|why| Error::new(format_args!("{name}: the digest \"{}\": {why}", descriptor.digest)))

@@ -86,14 +86,6 @@ pub struct Image {
     pub config: ImageConfig,
 }
 
-impl Image {
-    /// The 12 digits that people are shown.
-    pub fn short_id(&self) -> &str {
-        let digits = digest::digits(&self.id);
-        &digits[..digits.len().min(12)]
-    }
-}
-
 /// A lock, held as long as it lives.
 pub struct Held(#[allow(dead_code)] OwnedFd);
 

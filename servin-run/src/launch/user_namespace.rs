@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions, getegid, geteuid, set_parent_pro
 use super::hooks;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
-use crate::fs::read_to_end;
+use crate::fs::{open, read_to_end};
 use crate::image::worker;
 use crate::plan::namespaces::{IdMaps, IdRange};
 use crate::spec;
@@ -93,7 +93,7 @@ pub fn make(maps: &IdMaps) -> Result<OwnedFd> {
             servin_init::sys::process::exit(0);
         }
         Cloned::Parent(pid) => {
-            let namespace = write_maps(pid, maps).and_then(|()| open(pid));
+            let namespace = write_maps(pid, maps).and_then(|()| namespace_of(pid));
             drop(held);
             let _ = waitpid(Some(pid), WaitOptions::empty());
             namespace
@@ -139,8 +139,6 @@ pub fn within(maps: &IdMaps, work: &mut dyn FnMut() -> Result<i32>) -> Result<i3
     }
 }
 
-fn open(pid: Pid) -> Result<OwnedFd> {
-    let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
-    openat(CWD, path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .step(|| format!("open {path}"))
+fn namespace_of(pid: Pid) -> Result<OwnedFd> {
+    open(&format!("/proc/{}/ns/user", pid.as_raw_nonzero()))
 }

@@ -9,7 +9,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode as FileMode, OFlags};
 use rustix::io::Errno;
 
 use super::definition::Driver;
@@ -23,9 +22,9 @@ use super::subnet::Address;
 use super::wish::{Attached, Membership, Mode, Wish};
 use super::{bridge, restore, route};
 use crate::error::{Error, Result, Step};
+use crate::fs::open;
 use crate::order;
 use crate::sys::clone::{CloneFlags, setns};
-use crate::sys::path::openat;
 
 /// A container to be connected.
 #[derive(Clone, Copy)]
@@ -97,12 +96,7 @@ fn join(places: &Places, container: &Container, wish: &Wish) -> Result<Attached>
 
 /// The network namespace of a process.
 pub fn open_namespace(pid: i32) -> Result<OwnedFd> {
-    open_file(&format!("/proc/{pid}/ns/net"))
-}
-
-/// Opens a file to be named to the kernel.
-pub fn open_file(path: &str) -> Result<OwnedFd> {
-    openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, FileMode::empty()).step(|| format!("open {path}"))
+    open(&format!("/proc/{pid}/ns/net"))
 }
 
 /// Makes a container's interfaces; `later` where it runs already and has a default route.
@@ -113,7 +107,7 @@ fn connect(
     plugs: &[Plug],
     later: bool,
 ) -> Result<()> {
-    let own = open_file("/proc/self/ns/net")?;
+    let own = open("/proc/self/ns/net")?;
     let enter = |namespace| setns(namespace, CloneFlags::NEWNET);
     enter(namespace).step(|| "enter the container's network namespace")?;
     // Netlink sockets stay in the namespace in which they were opened; only kernel parameters need us inside.
@@ -394,7 +388,7 @@ pub fn disconnect_running(places: &Places, id: &str, network: &str) -> Result<()
     let record = &mut all[own];
     let at = record.endpoints.iter().position(|endpoint| endpoint.network == name).ok_or_else(not_in)?;
     let endpoint = record.endpoints.remove(at);
-    let inside = Socket::open_in(open_namespace(record.pid)?, open_file("/proc/self/ns/net")?, 0)
+    let inside = Socket::open_in(open_namespace(record.pid)?, open("/proc/self/ns/net")?, 0)
         .step(|| "open a netlink socket in the container")?;
     link::remove(&inside, &endpoint.interface)
         .step(|| format!("remove the interface {}", endpoint.interface))?;

@@ -6,11 +6,12 @@ use core::net::IpAddr;
 
 use rustix::fd::{AsFd, OwnedFd};
 
-use super::attach::{open_file, open_namespace};
+use super::attach::open_namespace;
 use super::link::{self, Change};
 use super::netlink::{Message, Socket};
 use super::route;
 use crate::error::{Error, Result, Step};
+use crate::fs::open;
 use crate::spec::{self, NamespaceKind};
 
 /// Whether a configuration has any.
@@ -43,7 +44,7 @@ pub fn move_all(config: &spec::Config, pid: i32) -> Result<()> {
     };
     let mut network = linux.namespaces.iter().filter(|namespace| namespace.kind == NamespaceKind::Network);
     let namespace = match network.next().and_then(|namespace| namespace.path.as_deref()) {
-        Some(path) => open_file(path)?,
+        Some(path) => open(path)?,
         None => open_namespace(pid)?,
     };
     linux.net_devices.iter().try_for_each(|(device, to)| {
@@ -65,7 +66,7 @@ fn move_device(namespace: &OwnedFd, device: &str, name: &str) -> Result<()> {
     };
     link::change(&host, found.index, &Change { up: Some(false), ..Change::default() }).step(step)?;
     link::change(&host, found.index, &moved).step(step)?;
-    let inside = Socket::open_in(namespace, open_file("/proc/self/ns/net")?, 0).step(step)?;
+    let inside = Socket::open_in(namespace, open("/proc/self/ns/net")?, 0).step(step)?;
     let index = link::require(&inside, name)?.index;
     // An interface loses its addresses when it moves; those of the whole world it keeps, as the specification says.
     let requests: Vec<Message> = kept

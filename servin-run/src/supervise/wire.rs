@@ -25,8 +25,6 @@ pub const SIZE: u8 = b'W';
 pub const SIGNAL: u8 = b'K';
 /// To the supervisor: the same, and the container is not to be started again.
 pub const STOP: u8 = b'S';
-/// To the supervisor: the same without a signal: start the container again when it has ended.
-pub const RESTART: u8 = b'R';
 /// To the client: the container runs; its pid.
 pub const STARTED: u8 = b'P';
 /// To the client: it could not be started; the error.

@@ -31,11 +31,11 @@ pub fn poll_without_code(polled: &mut [PollFd<'_>]) -> io::Result<usize> {
     unsafe { drop_and_poll(start, end - start, polled.as_mut_ptr(), polled.len()) }
 }
 
-/// Forgets the pages and waits, with nothing between the two that stands elsewhere.
+/// Forgets the pages and waits; on x86-64 with nothing between the two that stands elsewhere, on others with what the
+/// compiler puts there.
 ///
 /// # Safety
 /// The pages come back as they are when they are read again; there are `count` descriptors at `first`.
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn drop_and_poll(
     start: usize,
@@ -43,50 +43,42 @@ unsafe fn drop_and_poll(
     first: *mut PollFd<'_>,
     count: usize,
 ) -> io::Result<usize> {
-    let answer: isize;
-    // SAFETY: both calls destroy rcx and r11 and return in rax; null is no time limit and no signal mask. PollFd has the
-    // layout of the kernel's pollfd.
-    unsafe {
-        core::arch::asm!(
-            "syscall",
-            "mov eax, {ppoll}",
-            "mov rdi, {first}",
-            "mov rsi, {count}",
-            "xor edx, edx",
-            "xor r10d, r10d",
-            "xor r8d, r8d",
-            "syscall",
-            ppoll = const __NR_ppoll,
-            first = in(reg) first,
-            count = in(reg) count,
-            inout("rax") __NR_madvise as usize => answer,
-            inout("rdi") start => _,
-            inout("rsi") length => _,
-            inout("rdx") MADV_DONTNEED as usize => _,
-            out("rcx") _,
-            out("r8") _,
-            out("r10") _,
-            out("r11") _,
-            options(nostack),
-        );
+    #[cfg(target_arch = "x86_64")]
+    {
+        let answer: isize;
+        // SAFETY: both calls destroy rcx and r11 and return in rax; null is no time limit and no signal mask. PollFd has the
+        // layout of the kernel's pollfd.
+        unsafe {
+            core::arch::asm!(
+                "syscall",
+                "mov eax, {ppoll}",
+                "mov rdi, {first}",
+                "mov rsi, {count}",
+                "xor edx, edx",
+                "xor r10d, r10d",
+                "xor r8d, r8d",
+                "syscall",
+                ppoll = const __NR_ppoll,
+                first = in(reg) first,
+                count = in(reg) count,
+                inout("rax") __NR_madvise as usize => answer,
+                inout("rdi") start => _,
+                inout("rsi") length => _,
+                inout("rdx") MADV_DONTNEED as usize => _,
+                out("rcx") _,
+                out("r8") _,
+                out("r10") _,
+                out("r11") _,
+                options(nostack),
+            );
+        }
+        usize::try_from(answer).map_err(|_| io::Errno::from_raw_os_error(-answer as i32))
     }
-    usize::try_from(answer).map_err(|_| io::Errno::from_raw_os_error(-answer as i32))
-}
-
-/// The same where what is between the two is left to the compiler.
-///
-/// # Safety
-/// As above.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline(always)]
-unsafe fn drop_and_poll(
-    start: usize,
-    length: usize,
-    first: *mut PollFd<'_>,
-    count: usize,
-) -> io::Result<usize> {
-    // SAFETY: said by whoever calls this.
-    let _ = unsafe { syscall!(__NR_madvise, start, length, MADV_DONTNEED) };
-    // SAFETY: null is no time limit and no signal mask. PollFd has the layout of the kernel's pollfd.
-    unsafe { syscall!(__NR_ppoll, first, count, 0, 0, 0) }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        // SAFETY: said by whoever calls this.
+        let _ = unsafe { syscall!(__NR_madvise, start, length, MADV_DONTNEED) };
+        // SAFETY: null is no time limit and no signal mask. PollFd has the layout of the kernel's pollfd.
+        unsafe { syscall!(__NR_ppoll, first, count, 0, 0, 0) }
+    }
 }
