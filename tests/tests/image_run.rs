@@ -1,7 +1,7 @@
 //! Containers of images: what the image says, and what a person says instead.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -196,13 +196,19 @@ fn where_home_lies_on_an_overlay_containers_get_copies() {
                 );
                 fs::create_dir_all(root.join("data/deep")).expect("mkdir");
                 fs::write(root.join("data/deep/old"), "old").expect("write");
+                fs::write(root.join("data/low"), "low").expect("write");
                 fs::write(root.join("gone"), "x").expect("write");
             })
             .layer(|root| {
                 fs::remove_file(root.join("gone")).expect("remove");
-                fs::remove_dir_all(root.join("data")).expect("remove");
+                fs::remove_dir_all(root.join("data/deep")).expect("remove");
                 fs::create_dir_all(root.join("data/deep")).expect("mkdir");
-                fs::write(root.join("data/deep/new"), "new").expect("write");
+                let new = root.join("data/deep/new");
+                fs::write(&new, "new").expect("write");
+                for (path, owner, mode) in [(root.join("data"), (33, 44), 0o750), (new, (7, 8), 0o640)] {
+                    chown(&path, Some(owner.0), Some(owner.1)).expect("chown");
+                    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
+                }
             });
         let place = |name: &str| {
             let path = scratch(&format!("overlay/{name}"));
@@ -222,6 +228,16 @@ fn where_home_lies_on_an_overlay_containers_get_copies() {
             let run = servin(&["--home", &home, "run", "--rm", &id, "/bin/sh", "-c", script]).succeeds();
             assert_eq!(run.out, "new\ngone\n0\nx\n");
         }
+        // New volumes begin with what the layers have together, not with what the highest one has.
+        let script = "find /data | sort; stat -c '%u:%g %a' /data /data/deep/new";
+        for flags in [&["-v", "named:/data"][..], &["-v", "/data"], &["--mount", "type=volume,target=/data"]]
+        {
+            let run = [&["--home", &home, "run", "--rm"], flags, &[&id, "/bin/sh", "-c", script]].concat();
+            let seen = "/data\n/data/deep\n/data/deep/new\n/data/low\n33:44 750\n7:8 640\n";
+            assert_eq!(servin(&run).succeeds().out, seen);
+        }
+        servin(&["--home", &home, "volume", "rm", "named"]).succeeds();
+        assert_eq!(servin(&["--home", &home, "volume", "ls", "-q"]).succeeds().out, "");
         unmount(&merged).expect("unmount");
     });
 }
@@ -264,21 +280,94 @@ fn owned() -> Layout {
         })
 }
 
+/// Gives the user ids, in files that lie over the host's; those have to be unmounted.
+fn give_ids() -> [(&'static str, &'static str); 3] {
+    let files = [
+        ("/etc/subuid", "user:100000:1000\n"),
+        ("/etc/subgid", "user:200000:1000\n"),
+        ("/etc/passwd", "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"),
+    ];
+    for (path, text) in files {
+        let own = scratch(&path[1..]);
+        fs::write(&own, text).expect("write");
+        bind(own.to_str().expect("UTF-8"), path).expect("bind a file");
+    }
+    files
+}
+
+#[test]
+fn a_users_volumes_and_copies_have_their_owners_and_go_again() {
+    alone(|| {
+        let text = owned().config(&["--config.volume=/data"]).text();
+        tool("chown", &["-R", "1000:1000", &text]);
+        let files = give_ids();
+        let run = |flags: &[&str], script: &str| {
+            let words = [&["run", "--network", "none"], flags, &["owned", "/bin/sh", "-c", script]].concat();
+            as_user(&words).succeeds().out
+        };
+        as_user(&["load", "-i", &text]).succeeds();
+        let id = as_user(&["images", "-q"]).succeeds().out.trim().to_string();
+        as_user(&["tag", &id, "owned"]).succeeds();
+        let data = scratch("user").join(".local/share/servin/volumes/named/data");
+        // What the layers have together, with owners and modes, in a volume with a name and in one without.
+        let seen = "find /data | sort; stat -c '%u:%g %a' /data /data/own";
+        let names = "/data\n/data/own\n/data/sub\n/data/sub/high\n";
+        for flags in [&["--rm"][..], &["--rm", "-v", "named:/data"]] {
+            assert_eq!(run(flags, seen), format!("{names}33:44 700\n33:44 600\n"));
+        }
+        let owner = |path: &std::path::Path| {
+            let stat = fs::metadata(path).expect("stat");
+            (stat.uid(), stat.gid())
+        };
+        assert_eq!(owner(&data), (100_032, 200_043));
+        run(&["--rm", "-v", "named:/data", "-u", "33:44"], "mkdir -m 700 /data/deep; echo x > /data/deep/x");
+        run(&["--rm", "-v", "given:/data:U", "-u", "7:8"], "test $(stat -c %u:%g /data/own) = 7:8");
+        // Files of others are copied out of a container and into one, whether it runs or not.
+        let host = scratch("user/copied");
+        let host = host.to_str().expect("UTF-8");
+        for (name, running) in [("stopped", false), ("running", true)] {
+            run(
+                &["-d", "--name", name, "-v", "named:/data"],
+                "mkdir -m 700 /own; echo kept > /own/file; chown -R 33:44 /own; exec sleep 100",
+            );
+            servin_tests::until("it has its file", || {
+                as_user(&["exec", name, "cat", "/own/file"]).out == "kept\n"
+            });
+            if !running {
+                as_user(&["kill", name]).succeeds();
+                as_user(&["wait", name]).succeeds();
+            }
+            as_user(&["cp", &format!("{name}:/own/file"), host]).succeeds();
+            assert_eq!(
+                (fs::read_to_string(host).expect("read").as_str(), owner(host.as_ref())),
+                ("kept\n", (USER, USER))
+            );
+            as_user(&["cp", host, &format!("{name}:/own/second")]).succeeds();
+            as_user(&["cp", "-a", &format!("{name}:/own"), &format!("{host}-tree")]).succeeds();
+            assert_eq!(owner(format!("{host}-tree/file").as_ref()), (100_032, 200_043));
+            assert_eq!(owner(format!("{host}-tree/second").as_ref()), (USER, USER));
+            tool("rm", &["-r", host, &format!("{host}-tree")]);
+            as_user(&["rm", "-f", name]).succeeds();
+        }
+        as_user(&["system", "df"]).succeeds();
+        as_user(&["volume", "rm", "given"]).succeeds();
+        as_user(&["volume", "prune", "-a", "-f"]).succeeds();
+        assert!(!data.exists());
+        assert_eq!(as_user(&["volume", "ls", "-q"]).succeeds().out, "");
+        as_user(&["rmi", "owned"]).succeeds();
+        for (path, _) in files {
+            unmount(path).expect("unmount a file");
+        }
+        fs::remove_dir_all(scratch("user")).expect("forget the user's files");
+    });
+}
+
 #[test]
 fn a_users_images_have_the_owners_that_the_helpers_map_or_one() {
     alone(|| {
         let text = owned().text();
         tool("chown", &["-R", "1000:1000", &text]);
-        let files = [
-            ("/etc/subuid", "user:100000:1000\n"),
-            ("/etc/subgid", "user:200000:1000\n"),
-            ("/etc/passwd", "root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"),
-        ];
-        for (path, text) in files {
-            let own = scratch(&path[1..]);
-            fs::write(&own, text).expect("write");
-            bind(own.to_str().expect("UTF-8"), path).expect("bind a file");
-        }
+        let files = give_ids();
         let layers = scratch("user").join(".local/share/servin/layers/sha256");
         let run = |flags: &[&str], script: &str| {
             let (run, shell) = (["run", "--network", "none"], ["owned", "/bin/sh", "-c", script]);

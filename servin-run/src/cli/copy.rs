@@ -16,7 +16,7 @@ use rustix::io::{self, Errno};
 use rustix::process::{getegid, geteuid};
 
 use super::arguments::{Command, Given, Group, flag};
-use super::{Invocation, output, places};
+use super::{Invocation, output, places, rootless};
 use crate::container::directory::Lock;
 use crate::container::view;
 use crate::error::{Error, Result, Step};
@@ -72,15 +72,32 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         }
         _ => {}
     }
-    let named = |error: Error| error.within(format_args!("copy {from} to {to}"));
+    // The namespace that a container has now, it does not have when it is started anew: then the copy fails.
+    let process = match container(from).or(container(to)) {
+        Some((name, _)) => {
+            let store = places::store(invocation, given)?;
+            let record = store.find(name)?.record;
+            let process = if record.state.phase.is_alive() { store.process(&record.id)? } else { None };
+            process.map(|process| process.pid)
+        }
+        None => None,
+    };
+    rootless::as_root(invocation, given, process, &mut |inside| {
+        both(inside, given).map_err(|error| error.within(format_args!("copy {from} to {to}")))
+    })
+}
+
+/// Does it as who may.
+fn both(invocation: &Invocation, given: &Given) -> Result<i32> {
+    let (from, to) = (given.words[0], given.words[1]);
     if to == "-" {
         if given.switch("follow-link", false) {
             return Err(Error::new("--follow-link: an archive has links as links"));
         }
-        return archive::write(&side(invocation, given, from)?).map_err(named).map(|()| 0);
+        return archive::write(&side(invocation, given, from)?).map(|()| 0);
     }
     if from == "-" {
-        return archive::read(&side(invocation, given, to)?).map_err(named).map(|()| 0);
+        return archive::read(&side(invocation, given, to)?).map(|()| 0);
     }
     let (source, target) = (side(invocation, given, from)?, side(invocation, given, to)?);
     let owner = match (given.switch("archive", false), target.inside) {
@@ -89,7 +106,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         (false, false) => Some((geteuid(), getegid())),
     };
     let manner = Manner { owner, devices: target.inside };
-    copy(&source, &target, given.switch("follow-link", false), manner).map_err(named).map(|()| 0)
+    copy(&source, &target, given.switch("follow-link", false), manner).map(|()| 0)
 }
 
 /// `NAME:PATH`; a path with a slash before the colon is the host's.

@@ -199,24 +199,29 @@ pub fn main(invocation: &Invocation) -> Result<i32> {
     if given.switch("help", false) {
         return output::result(help::command(entry.command, help::Detail::Short)).map(|()| 0);
     }
-    match IN_NAMESPACE.contains(&entry.path()) {
-        true => rootless::with_ids(invocation, &given, &mut |inside| (entry.run)(inside, &given)),
-        false => (entry.run)(invocation, &given),
+    let path = entry.path();
+    let mut run = |inside: &Invocation| (entry.run)(inside, &given);
+    match path {
+        _ if WITH_IDS.contains(&path) => rootless::with_ids(invocation, &given, &mut run),
+        _ if AS_ROOT.contains(&path) => rootless::as_root(invocation, &given, None, &mut run),
+        _ => run(invocation),
     }
 }
 
-/// Commands that write, read or remove files of images and containers whose owners count.
-const IN_NAMESPACE: &[&str] = &[
+/// Commands that mount the layers of a container that does not run.
+const AS_ROOT: &[&str] = &["commit", "export", "diff"];
+
+/// Commands that write, read or remove files whose owners count.
+const WITH_IDS: &[&str] = &[
     "image pull",
     "image load",
     "image import",
     "image from-host",
     "image rm",
     "image prune",
+    "system df",
     "system prune",
-    "commit",
-    "export",
-    "diff",
+    "volume prune",
 ];
 
 /// What words call.

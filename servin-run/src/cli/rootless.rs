@@ -4,15 +4,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use rustix::process::{getegid, geteuid};
+use rustix::process::{Pid, geteuid};
 
 use super::Invocation;
 use super::arguments::Given;
 use crate::container::placement::is_host_root;
 use crate::error::Result;
 use crate::fs::read_text;
-use crate::launch::user_namespace::{self, helper};
-use crate::plan::namespaces;
+use crate::launch::user_namespace;
+pub use crate::launch::user_namespace::{id_maps, user_name};
 use crate::spec::IdMapping;
 
 /// Where what runs is kept: /run/servin for root, else the user's own directory, as the XDG base directory
@@ -35,44 +35,6 @@ pub fn home(invocation: &Invocation) -> String {
     }
 }
 
-/// The name of the user who calls, or the number where the host has no name for it.
-pub fn user_name() -> String {
-    if geteuid().is_root() {
-        return "root".into();
-    }
-    let uid = format!("{}", geteuid());
-    let passwd = read_text("/etc/passwd").unwrap_or_default();
-    let entry = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1) == Some(uid.as_str())).then_some(name)
-    });
-    entry.map_or(uid.clone(), String::from)
-}
-
-/// The maps of user and group ids; none for root, who needs none. The caller is root inside; beside him are the ids
-/// that /etc/subuid and /etc/subgid give him, where the helpers are installed that may map them.
-pub fn id_maps() -> Option<[Vec<IdMapping>; 2]> {
-    if geteuid().is_root() {
-        return None;
-    }
-    let (name, number) = (user_name(), format!("{}", geteuid()));
-    let own = |host_id: u32| Vec::from([IdMapping { container_id: 0, host_id, size: 1 }]);
-    let mut maps = [own(geteuid().as_raw()), own(getegid().as_raw())];
-    let given = ["/etc/subuid", "/etc/subgid"].map(|path| {
-        let text = read_text(path).unwrap_or_default();
-        subordinate(&text, &name, &number)
-    });
-    let [uids, gids] = &given;
-    if !uids.is_empty() && !gids.is_empty() && helper("newuidmap").is_some() && helper("newgidmap").is_some()
-    {
-        for (map, given) in maps.iter_mut().zip(given) {
-            map.extend(given);
-        }
-    }
-    Some(maps)
-}
-
 /// Does something with files of images: where a user has ids to map, as root of a user namespace that has those, so
 /// that the files have their owners.
 pub fn with_ids(
@@ -80,8 +42,23 @@ pub fn with_ids(
     given: &Given,
     work: &mut dyn FnMut(&Invocation) -> Result<i32>,
 ) -> Result<i32> {
-    let several = |maps: &[Vec<IdMapping>; 2]| maps.iter().all(|map| map.len() > 1);
-    let Some([uids, gids]) = id_maps().filter(several) else { return work(invocation) };
+    match id_maps() {
+        Some(maps) if maps.iter().all(|map| map.len() > 1) => as_root(invocation, given, None, work),
+        _ => work(invocation),
+    }
+}
+
+/// Does something with the files of a container: a user does it as root of the user namespace of the container's
+/// `process`, or where there is none of one with his ids, in which layers can be mounted too.
+pub fn as_root(
+    invocation: &Invocation,
+    given: &Given,
+    process: Option<Pid>,
+    work: &mut dyn FnMut(&Invocation) -> Result<i32>,
+) -> Result<i32> {
+    if geteuid().is_root() {
+        return work(invocation);
+    }
     // Where root's are is not where the user's are.
     let places = [
         format!("SERVIN_HOME={}", invocation.home(given)?),
@@ -93,7 +70,10 @@ pub fn with_ids(
         environment: environment.collect(),
         raw: invocation.raw,
     };
-    user_namespace::within(&namespaces::id_maps("/etc/subuid", &uids, &gids)?, &mut || work(&inside))
+    match process {
+        Some(process) => user_namespace::inside(process, &mut || work(&inside)),
+        None => user_namespace::as_owner(&mut || work(&inside)),
+    }
 }
 
 /// Changes a map of [`id_maps`] so that the caller has the same id inside as outside; returns that id. What was mapped
@@ -122,25 +102,6 @@ pub fn keep_id(map: &mut Vec<IdMapping>) -> u32 {
     kept.push(IdMapping { container_id: own, host_id: own, size: 1 });
     *map = kept;
     own
-}
-
-/// The ranges of one user in lines of `user:first:count` (subuid(5)), from 1 on inside.
-fn subordinate(text: &str, name: &str, number: &str) -> Vec<IdMapping> {
-    let mut maps = Vec::new();
-    let mut container_id: u32 = 1;
-    for line in text.lines() {
-        let mut fields = line.trim().split(':');
-        let owner = fields.next();
-        let mut number_of = || fields.next().and_then(|field| field.parse::<u32>().ok());
-        if owner != Some(name) && owner != Some(number) {
-            continue;
-        }
-        let (Some(host_id), Some(size @ 1..)) = (number_of(), number_of()) else { continue };
-        let Some(next) = container_id.checked_add(size) else { break };
-        maps.push(IdMapping { container_id, host_id, size });
-        container_id = next;
-    }
-    maps
 }
 
 /// The sockets at which systemd may be asked, those of its manager itself before those of a bus: the system's for
@@ -191,15 +152,6 @@ mod tests {
         assert_eq!(socket_of("unix:path=/run/user/1000/bus,guid=1").as_deref(), Some("/run/user/1000/bus"));
         assert_eq!(socket_of("tcp:host=x;unix:guid=1,abstract=/tmp/d").as_deref(), Some("@/tmp/d"));
         assert_eq!(["", "unix:", "tcp:host=x"].map(socket_of), [None, None, None]);
-    }
-
-    #[test]
-    fn subordinate_ids_follow_each_other() {
-        let text = "me:100000:65536\nyou:5:5\n1000:300000:10\nme:x:1\nme:1:0\n";
-        let maps = subordinate(text, "me", "1000");
-        let map = |container_id, host_id, size| IdMapping { container_id, host_id, size };
-        assert_eq!(maps, [map(1, 100_000, 65_536), map(65_537, 300_000, 10)]);
-        assert!(subordinate("me:5:4294967295\n", "me", "7").is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub use rootfs::tools;
 use alloc::vec::Vec;
 
 use rustix::fs::{AtFlags, CWD};
+use rustix::process::geteuid;
 
 use super::arguments::{Command, Given};
 use super::{Invocation, isolation, limits, network_flags, oci, output, places, rm};
@@ -20,11 +21,14 @@ use crate::container::directory::write_whole;
 use crate::container::people::{self, Entry, Store};
 use crate::container::placement::Manager;
 use crate::container::time;
+use crate::container::volume::Mounted;
 use crate::error::{Error, Result, Step};
 use crate::launch::sealed::Company;
+use crate::launch::user_namespace;
 use crate::network::{self, names, ports};
 use crate::plan::Plan;
 use crate::plan::defaults::{self, Space};
+use crate::plan::namespaces;
 use crate::spec;
 use crate::supervise::client::{self, Attach, Left};
 use crate::supervise::supervisor;
@@ -119,7 +123,8 @@ fn keep(
     }
     record.network = wish;
     record.shared = isolation::shared(given, &|name| Ok(store.find(name)?.record.id))?;
-    let mounted = mounts::prepare(given, &store, &layers, volumes, &mut request, &mut record)?;
+    let mounted = mounts::prepare(given, &store, volumes, &mut request, &mut record)?;
+    let user = (request.user.uid, request.user.gid);
     let config = defaults::config(request)?;
     record.command = config.process.as_ref().map(|process| process.args.clone()).unwrap_or_default();
     // Whatever is wrong with it is found out before anything is kept.
@@ -136,9 +141,18 @@ fn keep(
     {
         rm::remove(&store, &other.record.id, true, false).map_err(|error| error.within("--replace"))?;
     }
-    let entry = store.create(record, &spec::to_json(&config))?;
-    rootfs.fill(&store, &id).inspect_err(|_| {
-        let _ = store.remove_locked(&entry);
+    let is_to_be_filled = mounted.as_ref().is_some_and(Mounted::is_to_be_filled);
+    let entry = store.create(record, &spec::to_json(&config), &mut || {
+        if !rootfs.is_to_be_filled() && !is_to_be_filled {
+            return Ok(());
+        }
+        as_owner(&config, &mut || {
+            rootfs.fill(&store, &id)?;
+            match &mounted {
+                Some(mounted) => mounted.fill(&|| rootfs.open(&store, &id, &layers), user),
+                None => Ok(()),
+            }
+        })
     })?;
     if let Some(path) = cidfile {
         write_whole(CWD, path, &id, 0o644).step(|| alloc::format!("--cidfile: write {path}")).inspect_err(
@@ -151,6 +165,18 @@ fn keep(
         mounted.keep();
     }
     Ok(Some((store, entry)))
+}
+
+/// Does something with the files of a new container: for a user in a user namespace of the container's ids, where files
+/// can have their owners and layers be mounted.
+fn as_owner(config: &spec::Config, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    match &config.linux {
+        Some(linux) if !geteuid().is_root() && !linux.uid_mappings.is_empty() => {
+            let maps = namespaces::id_maps("linux", &linux.uid_mappings, &linux.gid_mappings)?;
+            user_namespace::within(&maps, &mut || work().map(|()| 0)).map(drop)
+        }
+        _ => work(),
+    }
 }
 
 /// How a container is started.

@@ -88,6 +88,11 @@ pub struct Entry {
     pub record: Record,
 }
 
+/// Removes the directory of a container, or of a volume. In a user's there are files of other users of his.
+pub(super) fn remove_files(directory: &Directory) -> Result<()> {
+    directory.remove().or_else(|_| user_namespace::as_owner(&mut || directory.remove().map(|()| 0)).map(drop))
+}
+
 impl Store {
     /// Opens the store, making what is missing.
     pub fn open(places: Places) -> Result<Store> {
@@ -115,42 +120,64 @@ impl Store {
         [&self.path(id), "/lower"].concat()
     }
 
-    /// Keeps a new container: its record, its configuration, the directories that it writes to. A record without
-    /// a name gets one.
-    pub fn create(&self, mut record: Record, config: &str) -> Result<Entry> {
+    /// Keeps a new container: its record, its configuration, the directories that it writes to, and what `fill` puts
+    /// there. A record without a name gets one.
+    pub fn create(
+        &self,
+        mut record: Record,
+        config: &str,
+        fill: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Entry> {
         // Held until its directory is there, without which a name is nobody's.
-        let _names = self.lock()?;
+        let names = self.lock()?;
         match record.name.as_str() {
             "" => record.name = self.free_name()?,
             name => validate_name(name)?,
         }
         self.claim(&record.name, &record.id)?;
-        let name = record.name.clone();
-        let made = self.fill(record, config);
+        let (name, id) = (record.name.clone(), record.id.clone());
+        let made = self.make(record, config, names, fill);
         if made.is_err() {
-            self.release(&name);
+            self.give_up(&name, &id)?;
         }
         made
     }
 
-    fn fill(&self, record: Record, config: &str) -> Result<Entry> {
+    fn make(
+        &self,
+        record: Record,
+        config: &str,
+        names: Lock,
+        fill: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Entry> {
         let (directory, _lock) = self.all.create(&record.id)?;
+        // An image may be large; meanwhile others make containers too.
+        drop(names);
         let entry = Entry { directory, record };
-        let fill = || {
+        let mut make = || {
             for (name, mode) in [(UPPER, 0o755), (WORK, 0o700), (LOG, 0o700)] {
                 make_directory(entry.directory.as_fd(), name, mode)
                     .step(|| format!("make {}", entry.directory.file(name)))?;
             }
             entry.directory.write(CONFIG, config)?;
+            fill()?;
             // Without this file there is no container.
             entry.save()
         };
-        let filled = fill();
-        if filled.is_err() {
+        let made = make();
+        if made.is_err() {
             // Or the next command does that: it has no record.
-            let _ = entry.directory.remove();
+            let _ = remove_files(&entry.directory);
         }
-        filled.map(|()| entry)
+        made.map(|()| entry)
+    }
+
+    /// Gives a name back that is container `id`'s.
+    fn give_up(&self, name: &str, id: &str) -> Result<()> {
+        if self.owner(name)?.as_deref() == Some(id) {
+            self.release(name);
+        }
+        Ok(())
     }
 
     fn lock(&self) -> Result<Lock> {
@@ -296,7 +323,7 @@ impl Store {
             && let Ok(Some(_lock)) = directory.try_lock()
             && !directory.has(RECORD)
         {
-            let _ = directory.remove();
+            let _ = remove_files(&directory);
         }
         Ok(())
     }
@@ -384,9 +411,7 @@ impl Store {
         let config = entry.directory.read(CONFIG)?;
         // The record first: what is left of a removal that was killed is not taken for a container.
         entry.directory.remove_file(RECORD)?;
-        if self.owner(&entry.record.name)?.as_ref() == Some(&entry.record.id) {
-            self.release(&entry.record.name);
-        }
+        self.give_up(&entry.record.name, &entry.record.id)?;
         entry.directory.remove().or_else(|error| {
             // What a user's container has made for other users of its own is not his.
             let config: spec::Config = spec::parse(config.as_deref().unwrap_or_default(), CONFIG)?;

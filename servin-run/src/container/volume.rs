@@ -17,12 +17,15 @@ use super::directory::{Directory, Lock, Root};
 use super::{people, time};
 use crate::error::{Error, Result, Step};
 use crate::fs::{resolve, tree};
-use crate::image::copy::{DIRECTORY, make_directory, open_at};
+use crate::image::copy::{DIRECTORY, make_directory, open_at, remove_any};
 use crate::spec::json::object;
 use crate::spec::{self};
+use crate::sys::path::renameat;
 
 const RECORD: &str = "volume.json";
 const DATA: &str = "data";
+/// What becomes the data of a new volume.
+const FILLING: &str = "filling";
 const MOVES_HOME: &str = "--home DIR or SERVIN_HOME=DIR keeps Servin's files somewhere else";
 
 object! {
@@ -86,7 +89,7 @@ impl Volumes {
             };
         }
         if let Some(left) = self.all.find(name)? {
-            left.remove()?;
+            people::remove_files(&left)?;
         }
         let (directory, _lock) = self.all.create(name)?;
         let volume = Volume {
@@ -130,7 +133,7 @@ impl Volumes {
         for name in self.all.ids()? {
             match self.get(&name)? {
                 Some(volume) => volumes.push(volume),
-                None => self.all.find(&name)?.map_or(Ok(()), |left| left.remove())?,
+                None => self.all.find(&name)?.map_or(Ok(()), |left| people::remove_files(&left))?,
             }
         }
         Ok(volumes)
@@ -140,7 +143,7 @@ impl Volumes {
     pub fn remove(&self, name: &str) -> Result<()> {
         let Some(directory) = self.find(name)? else { return Ok(()) };
         directory.remove_file(RECORD)?;
-        directory.remove()
+        people::remove_files(&directory)
     }
 
     /// The bytes that it takes on the disk.
@@ -155,19 +158,38 @@ impl Volumes {
     }
 
     /// Fills an empty volume with what the image has at `destination`, and gives it that directory's mode and owner.
-    fn fill(&self, name: &str, image: &OwnedFd, destination: &str) -> Result<()> {
+    fn fill(&self, name: &str, new: bool, image: &OwnedFd, destination: &str) -> Result<()> {
         let step = || format!("fill the volume {name} from {destination} of the image");
         let from = match resolve::open(image, destination, OFlags::RDONLY | OFlags::DIRECTORY) {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             from => from.step(step)?,
         };
-        let to = open_at(CWD, &format!("{}/{name}/{DATA}", self.path), DIRECTORY).step(step)?;
-        for entry in Dir::read_from(&to).step(step)? {
-            if !matches!(entry.step(step)?.file_name().to_bytes(), b"." | b"..") {
-                return Ok(());
+        let Some(volume) = self.find(name)? else { return Ok(()) };
+        let copy = |place: &str| {
+            let to = open_at(volume.as_fd(), place, DIRECTORY).step(step)?;
+            for entry in Dir::read_from(&to).step(step)? {
+                if !matches!(entry.step(step)?.file_name().to_bytes(), b"." | b"..") {
+                    return Ok(());
+                }
             }
+            crate::fs::copy::copy_tree(&from, &to).map_err(|error| error.within(step()))
+        };
+        if !new {
+            // A container may have it mounted.
+            return copy(DATA);
         }
-        crate::fs::copy::copy_tree(&from, &to).map_err(|error| error.within(step()))
+        // Who is killed meanwhile leaves it empty, to be filled by the next one, and not half full.
+        absent(remove_any(volume.as_fd(), FILLING.as_bytes())).step(step)?;
+        make_directory(volume.as_fd(), FILLING, 0o755).step(step)?;
+        copy(FILLING)?;
+        renameat(&volume, FILLING, &volume, DATA).step(step)
+    }
+}
+
+fn absent(removed: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    match removed {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
     }
 }
 

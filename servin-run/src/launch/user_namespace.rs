@@ -9,6 +9,10 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, waitpid};
 
+mod callers;
+
+pub use callers::{as_owner, id_maps, user_name};
+
 use super::hooks;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
@@ -16,7 +20,7 @@ use crate::fs::{open, read_to_end};
 use crate::image::worker;
 use crate::plan::namespaces::{IdMaps, IdRange};
 use crate::spec;
-use crate::sys::clone::{CloneFlags, Cloned, clone3};
+use crate::sys::clone::{CloneFlags, Cloned, clone3, setns};
 use crate::sys::path::{access, openat};
 use crate::sys::signal::SignalSet;
 
@@ -104,10 +108,39 @@ pub fn make(maps: &IdMaps) -> Result<OwnedFd> {
 /// Does something in a child that is root in a user namespace with these maps, and in a mount namespace: so files have
 /// the owners that the container sees. Where the host allows no such namespace it is done here.
 pub fn within(maps: &IdMaps, work: &mut dyn FnMut() -> Result<i32>) -> Result<i32> {
-    let (waits, held) = pipe_with(PipeFlags::CLOEXEC).step(|| "make a pipe")?;
-    let (said, tells) = pipe_with(PipeFlags::CLOEXEC).step(|| "make a pipe")?;
-    let pid = match clone3(CloneFlags::NEWUSER | CloneFlags::NEWNS, None) {
-        Err(_) => return work(),
+    let flags = CloneFlags::NEWUSER | CloneFlags::NEWNS;
+    match child(flags, &mut |pid| write_maps(pid, maps), &mut || Ok(()), work) {
+        Some(done) => done,
+        None => work(),
+    }
+}
+
+/// Does something in a child that is root in the user namespace of another process, as far as the caller owns that.
+pub fn inside(process: Pid, work: &mut dyn FnMut() -> Result<i32>) -> Result<i32> {
+    let namespace = namespace_of(process)?;
+    let mut enter =
+        || setns(namespace.as_fd(), CloneFlags::NEWUSER).step(|| "enter the container's user namespace");
+    match child(CloneFlags::empty(), &mut |_| Ok(()), &mut enter, work) {
+        Some(done) => done,
+        None => Err(Error::new("start a process for the container's user namespace")),
+    }
+}
+
+/// Does something in a child with namespaces of its own, after the parent's `map` and the child's `enter`. None where
+/// there is no such child.
+fn child(
+    flags: CloneFlags,
+    map: &mut dyn FnMut(Pid) -> Result<()>,
+    enter: &mut dyn FnMut() -> Result<()>,
+    work: &mut dyn FnMut() -> Result<i32>,
+) -> Option<Result<i32>> {
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).step(|| "make a pipe");
+    let ((waits, held), (said, tells)) = match (pipe(), pipe()) {
+        (Ok(first), Ok(second)) => (first, second),
+        (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
+    };
+    let pid = match clone3(flags, None) {
+        Err(_) => return None,
         Ok(Cloned::Parent(pid)) => pid,
         Ok(Cloned::Child { .. }) => {
             drop((held, said));
@@ -116,7 +149,7 @@ pub fn within(maps: &IdMaps, work: &mut dyn FnMut() -> Result<i32>) -> Result<i3
                 servin_init::sys::process::exit(1);
             }
             let _ = set_parent_process_death_signal(Some(Signal::KILL));
-            let code = work().unwrap_or_else(|error| {
+            let code = enter().and_then(|()| work()).unwrap_or_else(|error| {
                 worker::tell(tells.as_fd(), &error);
                 error.code().into()
             });
@@ -124,19 +157,22 @@ pub fn within(maps: &IdMaps, work: &mut dyn FnMut() -> Result<i32>) -> Result<i3
         }
     };
     drop((waits, tells));
-    let mapped = write_maps(pid, maps)
+    let mapped = map(pid)
         .and_then(|()| write_all(held.as_fd(), b"m").step(|| "let the process in the user namespace go on"));
     drop(held);
     let told = read_to_end(&said).unwrap_or_default();
-    let ended = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty())).step(|| "wait for a process")?;
-    mapped?;
-    match ended.and_then(|(_, status)| status.exit_status()) {
+    let ended = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty())).step(|| "wait for a process");
+    let code = match mapped.and(ended) {
+        Ok(ended) => ended.and_then(|(_, status)| status.exit_status()),
+        Err(error) => return Some(Err(error)),
+    };
+    Some(match code {
         Some(code) if told.is_empty() => Ok(code),
         code => {
             let error = worker::failure(&String::from_utf8_lossy(&told));
             Err(error.exit_code(code.and_then(|code| code.try_into().ok()).unwrap_or(125)))
         }
-    }
+    })
 }
 
 fn namespace_of(pid: Pid) -> Result<OwnedFd> {

@@ -1,4 +1,4 @@
-//! What is mounted for a new container: volumes are made, and filled with what its image has there.
+//! What is mounted for a new container: volumes are made, and later filled with what its image has there.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,18 +6,15 @@ use alloc::vec::Vec;
 use crate::cli::arguments::Given;
 use crate::cli::mount_flags;
 use crate::container::people::{Record, Store};
-use crate::container::view;
 use crate::container::volume::{self, Mounted};
 use crate::error::Result;
 use crate::image::documents::Empty;
 use crate::plan::defaults::Request;
 
-/// Prepares the mounts that flags and the image's `volumes` ask for, and puts them into the request and the record;
-/// `layers` are what the image is made of.
+/// Prepares the mounts that flags and the image's `volumes` ask for, and puts them into the request and the record.
 pub fn prepare(
     given: &Given,
     store: &Store,
-    layers: &[String],
     volumes: Vec<(String, Empty)>,
     request: &mut Request,
     record: &mut Record,
@@ -27,9 +24,7 @@ pub fn prepare(
     if wanted.is_empty() {
         return Ok(None);
     }
-    let image = || view::of_layers(layers, request.layer.as_ref().is_some_and(|layer| layer.user_xattrs));
-    let user = (request.user.uid, request.user.gid);
-    let mut mounted = volume::prepare(&store.places.home, wanted, &image, user)?;
+    let mut mounted = volume::prepare(&store.places.home, wanted)?;
     request.mounts.append(&mut mounted.mounts);
     record.mounts = core::mem::take(&mut mounted.points);
     Ok(Some(mounted))

@@ -180,6 +180,24 @@ impl<'g> Rootfs<'g> {
         Ok(files)
     }
 
+    /// Whether [`Rootfs::fill`] has something to do.
+    pub fn is_to_be_filled(&self) -> bool {
+        match self {
+            Rootfs::Image(chosen) => chosen.layers.copied,
+            Rootfs::File { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Opens what the container sees before anything is mounted in it; `layers` are what it is made of.
+    pub fn open(&self, store: &Store, id: &str, layers: &[String]) -> Result<OwnedFd> {
+        match self {
+            Rootfs::Image(chosen) if chosen.layers.copied => view::of_layers(&[store.layer(id).0], false),
+            Rootfs::Image(chosen) => view::of_layers(layers, chosen.layers.user_xattrs),
+            _ => view::of_layers(layers, false),
+        }
+    }
+
     /// Fills the container's directory, where no overlay does, or gives it a place to mount what lies below that.
     pub fn fill(&self, store: &Store, id: &str) -> Result<()> {
         match self {

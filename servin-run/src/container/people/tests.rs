@@ -31,8 +31,8 @@ fn record(id: &str, name: &str) -> Record {
 #[test]
 fn a_container_is_found_by_its_id_its_name_and_what_nothing_else_begins_with() {
     let (_home, store) = Home::new("find");
-    store.create(record("ab1", "one"), "{}").expect("kept");
-    store.create(record("ab2", ""), "{}").expect("kept");
+    store.create(record("ab1", "one"), "{}", &mut || Ok(())).expect("kept");
+    store.create(record("ab2", ""), "{}", &mut || Ok(())).expect("kept");
     for word in ["one", "ab1", &format!("{:0<64}", "ab1")] {
         assert_eq!(store.find(word).expect(word).record.name, "one");
     }
@@ -47,20 +47,20 @@ fn a_container_is_found_by_its_id_its_name_and_what_nothing_else_begins_with() {
 #[test]
 fn a_name_belongs_to_one_container_until_that_is_gone_or_has_another() {
     let (_home, store) = Home::new("names");
-    let first = store.create(record("a", "one"), "{}").expect("kept");
-    let refused = store.create(record("b", "one"), "{}").err().expect("refused").to_string();
+    let first = store.create(record("a", "one"), "{}", &mut || Ok(())).expect("kept");
+    let refused = store.create(record("b", "one"), "{}", &mut || Ok(())).err().expect("refused").to_string();
     assert!(refused.contains("already in use"), "{refused}");
     assert!(store.find("b").is_err(), "nothing is left of it");
     store.rename("one", "two").expect("renamed");
-    let second = store.create(record("b", "one"), "{}").expect("kept");
+    let second = store.create(record("b", "one"), "{}", &mut || Ok(())).expect("kept");
     assert!(store.rename("two", "one").is_err());
     for entry in [first, second] {
         let entry = store.find(&entry.record.id).expect("there");
         store.remove_locked(&entry).expect("removed");
     }
-    store.create(record("c", "two"), "{}").expect("kept");
+    store.create(record("c", "two"), "{}", &mut || Ok(())).expect("kept");
     for bad in ["-a", "a", ".names", "a/b", "ä1", "a b"] {
-        assert!(store.create(record("d", bad), "{}").is_err(), "{bad}");
+        assert!(store.create(record("d", bad), "{}", &mut || Ok(())).is_err(), "{bad}");
     }
 }
 
@@ -74,7 +74,7 @@ fn what_killed_commands_have_left_is_no_container_and_goes() {
     assert!(store.find("f").is_err() && !place.join("f".repeat(64)).exists());
     std::fs::create_dir(place.join("f".repeat(64))).expect("half made");
     assert!(store.all().expect("listed").is_empty() && !place.join("f".repeat(64)).exists());
-    store.create(record("a", "gone"), "{}").expect("the name is free");
+    store.create(record("a", "gone"), "{}", &mut || Ok(())).expect("the name is free");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn containers_are_made_while_others_look_for_what_is_half_made() {
             }
         });
         let made = (0..300).try_for_each(|number| {
-            let mut entry = store.create(record(&format!("{number:x}"), ""), "{}")?;
+            let mut entry = store.create(record(&format!("{number:x}"), ""), "{}", &mut || Ok(()))?;
             let _lock = entry.reload()?;
             store.remove_locked(&entry)
         });
@@ -104,7 +104,7 @@ fn containers_are_made_while_others_look_for_what_is_half_made() {
 fn a_record_that_cannot_be_read_can_be_seen_and_removed_and_hides_no_other() {
     let (home, store) = Home::new("broken");
     for (id, name) in [("a", "one"), ("b", "two")] {
-        store.create(record(id, name), "{}").expect("kept");
+        store.create(record(id, name), "{}", &mut || Ok(())).expect("kept");
     }
     let path = home.0.join("home/containers").join(format!("{:0<64}", "a")).join(RECORD);
     std::fs::write(path, "").expect("written");
@@ -115,7 +115,7 @@ fn a_record_that_cannot_be_read_can_be_seen_and_removed_and_hides_no_other() {
     assert!(broken.record.is_whole().is_err() && store.rename("one", "three").is_err());
     store.remove_locked(&broken).expect("removed");
     assert_eq!(store.all().expect("listed").len(), 1);
-    store.create(record("c", "one"), "{}").expect("the name is free");
+    store.create(record("c", "one"), "{}", &mut || Ok(())).expect("the name is free");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn there_is_a_name_for_one_more_container_than_there_are_names() {
 #[test]
 fn a_container_whose_supervisor_is_gone_was_killed() {
     let (_home, store) = Home::new("settled");
-    let mut entry = store.create(record("a", "one"), "{}").expect("kept");
+    let mut entry = store.create(record("a", "one"), "{}", &mut || Ok(())).expect("kept");
     let lock = entry.supervise().expect("supervised");
     entry.change(|record| record.state.phase = Phase::Running).expect("changed");
     assert_eq!(store.find("one").expect("there").record.state.phase, Phase::Running);

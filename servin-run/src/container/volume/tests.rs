@@ -81,7 +81,10 @@ fn an_empty_volume_gets_what_the_image_has_there() {
     symlink("/data", home.0.join("image/link")).expect("link");
     let open = || home.image();
     let kinds = [wanted(Kind::Volume("vol".into()), "/link"), wanted(Kind::Anonymous, "/nothing")].to_vec();
-    let mounted = prepare(&home.path(), kinds, &open, (0, 0)).expect("ready");
+    let mounted = prepare(&home.path(), kinds).expect("ready");
+    // What a killed command has left is not taken for the image's.
+    fs::create_dir_all(home.0.join("home/volumes/vol/filling/half")).expect("make");
+    mounted.fill(&open, (0, 0)).expect("filled");
     let [named, anonymous] = mounted.points.as_slice() else { panic!("{:?}", mounted.points) };
     assert_eq!((named.name.as_deref(), named.anonymous, anonymous.anonymous), (Some("vol"), false, true));
     assert_eq!(anonymous.name.as_deref().map(str::len), Some(64));
@@ -89,10 +92,13 @@ fn an_empty_volume_gets_what_the_image_has_there() {
     let inside = home.0.join("home/volumes/vol/data");
     assert_eq!(fs::read_to_string(inside.join("deep/file")).expect("read"), "content");
     assert_eq!(fs::metadata(&inside).expect("stat").mode() & 0o7777, 0o1770);
+    assert!(!inside.join("half").exists() && !home.0.join("home/volumes/vol/filling").exists());
     // Only what is empty is filled.
     fs::remove_file(inside.join("deep/file")).expect("remove");
     let again = [wanted(Kind::Volume("vol".into()), "/data")].to_vec();
-    prepare(&home.path(), again, &open, (0, 0)).expect("ready").keep();
+    let mounted = prepare(&home.path(), again).expect("ready");
+    mounted.fill(&open, (0, 0)).expect("filled");
+    mounted.keep();
     assert!(!inside.join("deep/file").exists());
     drop(image);
 }
@@ -100,18 +106,17 @@ fn an_empty_volume_gets_what_the_image_has_there() {
 #[test]
 fn what_was_made_in_vain_is_removed() {
     let (home, volumes) = Home::new("vain");
-    let open = || home.image();
     let kinds = [wanted(Kind::Volume("vol".into()), "/a"), wanted(Kind::Anonymous, "/b")].to_vec();
-    drop(prepare(&home.path(), kinds, &open, (0, 0)).expect("ready"));
+    drop(prepare(&home.path(), kinds).expect("ready"));
     assert!(volumes.all().expect("listed").is_empty());
     let missing =
         [wanted(Kind::Volume("vol".into()), "/a"), wanted(Kind::Bind("/no/such/place".into()), "/b/c")]
             .to_vec();
-    let error = prepare(&home.path(), missing, &open, (0, 0)).err().expect("refused").to_string();
+    let error = prepare(&home.path(), missing).err().expect("refused").to_string();
     assert!(error.contains("look at /no/such/place"), "{error}");
     assert!(volumes.all().expect("listed").is_empty());
     let twice = [wanted(Kind::Anonymous, "/a"), wanted(Kind::Tmpfs, "/a/")].to_vec();
-    assert!(prepare(&home.path(), twice, &open, (0, 0)).is_err());
+    assert!(prepare(&home.path(), twice).is_err());
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn mounts_inside_others_come_after_them() {
     let (home, _) = Home::new("order");
     let kinds =
         [wanted(Kind::Tmpfs, "/a/b/c"), wanted(Kind::Tmpfs, "/a"), wanted(Kind::Tmpfs, "/a/b")].to_vec();
-    let mounted = prepare(&home.path(), kinds, &|| home.image(), (0, 0)).expect("ready");
+    let mounted = prepare(&home.path(), kinds).expect("ready");
     let order: Vec<&str> = mounted.mounts.iter().map(|mount| mount.destination.as_str()).collect();
     assert_eq!(order, ["/a", "/a/b", "/a/b/c"]);
 }

@@ -79,7 +79,20 @@ object! {
     }
 }
 
-/// Mounts that are ready. New volumes are removed again when this is dropped without [`Mounted::keep`].
+/// What is done at a mount's source when the image's files are there.
+struct Source {
+    flag: String,
+    destination: String,
+    /// The directory.
+    path: String,
+    /// It is a volume's, perhaps a new one's, and gets what the image has at the destination.
+    filled: Option<(String, bool)>,
+    subpath: Option<String>,
+    give: bool,
+}
+
+/// Mounts that are ready, but for [`Mounted::fill`]. New volumes are removed again when this is dropped without
+/// [`Mounted::keep`].
 pub struct Mounted {
     /// For the configuration.
     pub mounts: Vec<spec::Mount>,
@@ -89,9 +102,44 @@ pub struct Mounted {
     /// no place for them either.
     volumes: Option<(Volumes, Lock)>,
     new: Vec<String>,
+    sources: Vec<Source>,
 }
 
 impl Mounted {
+    /// Whether [`Mounted::fill`] has something to do.
+    pub fn is_to_be_filled(&self) -> bool {
+        self.sources.iter().any(|one| one.filled.is_some() || one.subpath.is_some() || one.give)
+    }
+
+    /// Fills volumes and gives files to the container's user, `owner`. `image` opens the container's root file system
+    /// as it is before anything is mounted.
+    pub fn fill(&self, image: &dyn Fn() -> Result<OwnedFd>, owner: (u32, u32)) -> Result<()> {
+        for one in &self.sources {
+            let named = |error: Error| error.within(&one.flag);
+            if let (Some((name, new)), Some((volumes, _))) = (&one.filled, &self.volumes) {
+                volumes.fill(name, *new, &image()?, &one.destination).map_err(named)?;
+            }
+            let open = || {
+                let whole = open_at(CWD, &one.path, DIRECTORY)?;
+                match &one.subpath {
+                    Some(subpath) => resolve::open(whole, subpath, OFlags::PATH),
+                    None => Ok(whole),
+                }
+            };
+            if one.subpath.is_some() {
+                // Looked for now, and once more when it is mounted.
+                open().map(drop).step(|| "look for volume-subpath in it").map_err(named)?;
+            }
+            if one.give {
+                let given = open()
+                    .and_then(|place| resolve::reopen(&place, OFlags::RDONLY | OFlags::DIRECTORY))
+                    .and_then(|directory| tree::give(directory, owner.0, owner.1));
+                given.step(|| format!("give {} to the container's user", one.path)).map_err(named)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The record knows them now.
     pub fn keep(mut self) {
         self.new.clear();
@@ -108,14 +156,8 @@ impl Drop for Mounted {
     }
 }
 
-/// Makes everything ready that a container wants, volumes below `home`. `image` opens its root file system as it is
-/// before anything is mounted, `owner` is the container's user.
-pub fn prepare(
-    home: &str,
-    mut wanted: Vec<Wanted>,
-    image: &dyn Fn() -> Result<OwnedFd>,
-    owner: (u32, u32),
-) -> Result<Mounted> {
+/// Makes everything ready that a container wants, volumes below `home`.
+pub fn prepare(home: &str, mut wanted: Vec<Wanted>) -> Result<Mounted> {
     for (index, one) in wanted.iter().enumerate() {
         if wanted[..index].iter().any(|other| clean(&other.destination) == clean(&one.destination)) {
             return Err(Error::new(format_args!("{}: something is mounted there already", one.flag)));
@@ -124,7 +166,13 @@ pub fn prepare(
     // What is mounted inside another mount comes after it.
     let place = |one: &Wanted| (clean(&one.destination).matches('/').count(), clean(&one.destination));
     order::sort_by_key(&mut wanted, place);
-    let mut mounted = Mounted { mounts: Vec::new(), points: Vec::new(), volumes: None, new: Vec::new() };
+    let mut mounted = Mounted {
+        mounts: Vec::new(),
+        points: Vec::new(),
+        volumes: None,
+        new: Vec::new(),
+        sources: Vec::new(),
+    };
     if wanted.iter().any(|one| matches!(one.kind, Kind::Volume(_) | Kind::Anonymous)) {
         let volumes = Volumes::open(home)?;
         let lock = volumes.lock()?;
@@ -139,21 +187,12 @@ pub fn prepare(
                 let mut mount = mount("bind", source, one);
                 mount.options.push(if one.alone { "bind" } else { "rbind" }.into());
                 mount.options.extend(one.options.iter().cloned());
+                mounted.source(one, source.clone(), None);
                 mount
             }
-            Kind::Volume(name) => mounted.volume(name, false, one, image).map_err(named)?,
-            Kind::Anonymous => mounted.volume(&anonymous_name()?, true, one, image).map_err(named)?,
+            Kind::Volume(name) => mounted.volume(name, false, one).map_err(named)?,
+            Kind::Anonymous => mounted.volume(&anonymous_name()?, true, one).map_err(named)?,
         };
-        if one.give && one.kind != Kind::Tmpfs {
-            let source = mount.source.as_deref().unwrap_or_default();
-            let step = || format!("give {source} to the container's user");
-            let directory = open_at(CWD, source, DIRECTORY).and_then(|whole| match &mount.subpath {
-                Some(subpath) => resolve::open(whole, subpath, OFlags::RDONLY | OFlags::DIRECTORY),
-                None => Ok(whole),
-            });
-            let given = directory.and_then(|directory| tree::give(directory, owner.0, owner.1));
-            given.step(step).map_err(named)?;
-        }
         mounted.points.push(point(one, &mount, &mounted.new));
         mounted.mounts.push(mount);
     }
@@ -161,22 +200,13 @@ pub fn prepare(
 }
 
 impl Mounted {
-    fn volume(
-        &mut self,
-        name: &str,
-        anonymous: bool,
-        one: &Wanted,
-        image: &dyn Fn() -> Result<OwnedFd>,
-    ) -> Result<spec::Mount> {
+    fn volume(&mut self, name: &str, anonymous: bool, one: &Wanted) -> Result<spec::Mount> {
         let Some((volumes, _)) = &self.volumes else {
             return Err(Error::new("a bug in servin: the place of the volumes was not opened"));
         };
         let (volume, new) = volumes.create(name, &one.labels, &one.volume_options, anonymous)?;
         if new {
             self.new.push(name.to_string());
-        }
-        if one.copy && volume.options.is_empty() {
-            volumes.fill(name, &image()?, &one.destination)?;
         }
         let mut mount = volume.mount(&one.destination, &one.options);
         if one.subpath.is_some() {
@@ -186,15 +216,21 @@ impl Mounted {
                 ));
             }
             mount.subpath.clone_from(&one.subpath);
-            // Looked for now, and once more when it is mounted.
-            let look = resolve::open(
-                open_at(CWD, &volume.mountpoint, DIRECTORY).step(|| "open it")?,
-                one.subpath.as_deref().unwrap_or_default(),
-                OFlags::PATH,
-            );
-            look.map(drop).step(|| "look for volume-subpath in it")?;
         }
+        let filled = (one.copy && volume.options.is_empty()).then(|| (name.to_string(), new));
+        self.source(one, mount.source.clone().unwrap_or_default(), filled);
         Ok(mount)
+    }
+
+    fn source(&mut self, one: &Wanted, path: String, filled: Option<(String, bool)>) {
+        self.sources.push(Source {
+            flag: one.flag.clone(),
+            destination: one.destination.clone(),
+            path,
+            filled,
+            subpath: one.subpath.clone(),
+            give: one.give,
+        });
     }
 }
 
