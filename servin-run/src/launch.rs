@@ -116,6 +116,18 @@ pub struct Running {
     pub mask: SignalSet,
 }
 
+impl Running {
+    /// Ends it, and waits until it has.
+    pub fn end(&self) {
+        end(self.pid);
+    }
+}
+
+fn end(child: Pid) {
+    let _ = kill_process(child, Signal::KILL);
+    let _ = waitpid(Some(child), WaitOptions::empty());
+}
+
 /// Launches the plan and returns when its program has been executed, or could not be. Then nothing is left:
 /// the mounts go with the namespace, and the process has been waited for.
 pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<Running> {
@@ -180,7 +192,8 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     match conversation.hold(&outside, watch) {
         Ok(()) => Ok(Running { pid: conversation.process, terminal: conversation.terminal, mask }),
         Err(error) => {
-            conversation.end();
+            // The child may still live, and must not.
+            end(conversation.process);
             unblock();
             Err(error)
         }
@@ -508,11 +521,5 @@ impl Conversation<'_> {
         self.process = Pid::from_raw(pid as i32).ok_or_else(|| Error::new(text()))?;
         self.intermediate = false;
         Ok(())
-    }
-
-    /// After a failure: the child may still live, and must not.
-    fn end(&self) {
-        let _ = kill_process(self.process, Signal::KILL);
-        let _ = waitpid(Some(self.process), WaitOptions::empty());
     }
 }

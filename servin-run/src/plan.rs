@@ -166,7 +166,7 @@ pub fn filter(config: &spec::Config, linux: &spec::Linux) -> Result<Option<Filte
         Some(profile) => seccomp::compile(profile).map(Some),
         None if default => {
             let process = config.process.as_ref().ok_or_else(|| Error::new("process is missing"))?;
-            Ok(Some(seccomp::default(capabilities::plan(process)?.bounding.0)))
+            Ok(Some(seccomp::default(capabilities::plan(process)?.0.bounding.0)))
         }
         None => Ok(None),
     }

@@ -191,8 +191,12 @@ fn conditions(rule: &spec::SyscallRule) -> Result<Vec<Condition>> {
     Ok(conditions)
 }
 
-/// The value that the program returns for an action.
+/// The value that the program returns for an action. A number with one that has none is an error (config-linux.md,
+/// "Seccomp", errnoRet).
 fn returned(field: impl core::fmt::Display, action: Action, number: Option<u32>) -> Result<u32> {
+    if number.is_some() && !matches!(action, Action::Errno | Action::Trace) {
+        return Err(Error::new(format_args!("{field}: {} has no error number", action.as_str())));
+    }
     let data = || match number.unwrap_or(EPERM) {
         number @ 0..=0xffff => Ok(number),
         number => Err(Error::new(format_args!("{field}: {number} is more than 65535"))),

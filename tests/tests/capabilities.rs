@@ -71,7 +71,9 @@ fn ambient_without_inheritable_cannot_be_granted_and_does_not_stop_the_container
     alone(|| {
         // `runc spec` writes such a config, and engines do.
         let bundle = Bundle::new().set("/process/capabilities/ambient", json!(["CAP_KILL"]));
-        let seen = capabilities(bundle);
+        let run = bundle.run().succeeds();
+        assert!(run.err.contains("process.capabilities: cannot be given: CAP_KILL"), "{}", run.err);
+        let seen = &run.json()["capabilities"];
         assert_eq!((&seen["ambient"], &seen["inheritable"]), (&json!([]), &json!([])));
     });
 }
@@ -109,6 +111,17 @@ fn a_capability_that_the_caller_lacks_is_a_warning() {
         Given { lacking: Some(CAP_SYS_TIME), ..Given::default() }.to(&mut command);
         let run = start(command).finish().succeeds();
         assert!(run.err.contains("CAP_SYS_TIME"), "{}", run.err);
+        assert_eq!(run.json()["capabilities"]["effective"], json!(["CAP_CHOWN"]));
+    });
+}
+
+#[test]
+fn a_capability_that_nobody_knows_is_a_warning() {
+    alone(|| {
+        // An engine may know a newer kernel than Servin does (config.md, "capabilities").
+        let run = Bundle::new().capabilities(&["CAP_CHOWN", "CAP_FROM_2040"]).run().succeeds();
+        let words = "process.capabilities: cannot be given: CAP_FROM_2040\n";
+        assert!(run.err.ends_with(words), "{}", run.err);
         assert_eq!(run.json()["capabilities"]["effective"], json!(["CAP_CHOWN"]));
     });
 }

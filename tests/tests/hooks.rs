@@ -110,25 +110,38 @@ fn a_hook_that_fails_ends_the_creation_and_leaves_nothing() {
 }
 
 #[test]
-fn a_failing_start_hook_ends_the_container() {
+fn a_hook_of_the_start_that_fails_ends_and_removes_the_container() {
     alone(|| {
-        let bundle = bundle().push("/hooks/startContainer", hook("exit 4"));
-        let pid = bundle.created();
-        bundle.oci("start", &[]).fails(&["hooks.startContainer[0]", "exit status 4"]);
-        assert_ne!(reap_one(pid), 0);
-        assert_eq!(servin_tests::status(bundle.name()), "stopped");
-        bundle.oci("delete", &[]).succeeds();
+        for (kind, code) in [("startContainer", 4), ("poststart", 5)] {
+            let ended = scratch("ended");
+            let noted = hook(&format!("cat > {}", ended.display()));
+            let bundle = bundle()
+                .push(&format!("/hooks/{kind}"), hook(&format!("exit {code}")))
+                .push("/hooks/poststop", noted);
+            let place = format!("hooks.{kind}[0]: /bin/sh: exit status {code}");
+            let pid = bundle.created();
+            bundle.oci("start", &[]).fails(&[&place]);
+            assert_ne!(reap_one(pid), 0);
+            bundle.oci("state", &[]).fails(&["does not exist"]);
+            let state = fs::read_to_string(&ended).expect("poststop has run");
+            assert!(state.contains("stopped"), "{state}");
+            bundle.oci("delete", &["--force"]).succeeds();
+            fs::remove_file(&ended).expect("remove");
+
+            bundle.oci("run", &[]).fails(&[&place]);
+            bundle.oci("run", &["--detach"]).fails(&[&place]);
+            bundle.oci("state", &[]).fails(&["does not exist"]);
+            fs::remove_file(&ended).expect("poststop has run");
+        }
     });
 }
 
 #[test]
-fn a_hook_after_the_start_or_the_end_that_fails_is_a_warning() {
+fn a_hook_after_the_end_that_fails_is_a_warning() {
     alone(|| {
-        let bundle =
-            bundle().push("/hooks/poststart", hook("exit 5")).push("/hooks/poststop", hook("exit 6"));
+        let bundle = bundle().push("/hooks/poststop", hook("exit 6"));
         let pid = bundle.created();
-        let out = bundle.oci("start", &[]).succeeds();
-        assert!(out.err.contains("warning: hooks.poststart[0]: /bin/sh: exit status 5"), "{out:?}");
+        bundle.oci("start", &[]).succeeds();
         let out = bundle.oci("delete", &["--force"]).succeeds();
         assert!(out.err.contains("warning: hooks.poststop[0]: /bin/sh: exit status 6"), "{out:?}");
         reap_one(pid);

@@ -130,6 +130,7 @@ fn a_missing_program_is_an_error_of_create_and_leaves_nothing() {
         missing(&["nosuch"]).oci("create", &[]).fails(&["executable file not found in $PATH"]);
         missing(&["/nosuch"]).oci("create", &[]).fails(&["stat /nosuch: no such file or directory"]);
         missing(&["/etc/passwd"]).oci("create", &[]).fails(&["permission denied"]);
+        missing(&["/etc"]).oci("create", &[]).fails(&["permission denied", "it is a directory"]);
         assert_eq!(oci(&["list", "--quiet"]).succeeds().out, "");
     });
 }

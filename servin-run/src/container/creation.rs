@@ -94,27 +94,14 @@ fn make(root: &Root, request: &Request, options: launch::Options) -> Result<Crea
     let mut creation =
         Creation { request, directory: &directory, record, born: false, groups: None, scope: None };
     let warn = options.warn;
-    let launched = creation.launch(options);
+    let launched = creation.launch(options).and_then(|running| creation.started(running));
     let Creation { record, born, .. } = creation;
     let state = record.state(request.id, config.annotations.clone());
     match launched {
-        Ok(running) => {
-            if !request.wait
-                && let Some(warn) = warn
-            {
-                let poststart = &request.plan.hooks.poststart;
-                start::run_hooks(poststart, state.clone(), record.pid, warn, running.mask);
-            }
-            Ok(Created { directory, lock, running, record, state })
-        }
+        Ok(running) => Ok(Created { directory, lock, running, record, state }),
         Err(error) => {
             let hooks = if born { request.plan.hooks.poststop.as_slice() } else { &[] };
-            match removal::clean_up(&directory, &record, hooks, state, warn) {
-                Ok(()) => Err(error),
-                Err(left) => {
-                    Err(Error::new(format_args!("{error}; and then: {left}")).exit_code(error.code()))
-                }
-            }
+            Err(removal::and_then(error, removal::clean_up(&directory, &record, hooks, state, warn)))
         }
     }
 }
@@ -178,6 +165,22 @@ impl Creation<'_> {
         let running = launch::launch(request.plan, &options, self)?;
         made.map(Made::keep);
         Ok(running)
+    }
+
+    /// What follows once the program is executed, unless that waits for `start`.
+    fn started(&self, running: Running) -> Result<Running> {
+        let request = self.request;
+        if request.wait {
+            return Ok(running);
+        }
+        let state = self.record.state(request.id, request.config.annotations.clone());
+        match start::after(&request.plan.hooks.poststart, &state, self.record.pid, running.mask) {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                running.end();
+                Err(error)
+            }
+        }
     }
 }
 

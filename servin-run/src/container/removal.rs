@@ -45,6 +45,27 @@ pub fn delete(root: Option<&Root>, id: &str, force: bool, warn: fn(&str)) -> Res
     removed
 }
 
+/// Ends and removes a container whose start has failed, and adds to the error what of it cannot be removed.
+pub fn after_failure(
+    error: Error,
+    container: &Container,
+    poststop: &[Hook],
+    state: State,
+    warn: fn(&str),
+) -> Error {
+    let (directory, record) = (&container.directory, &container.record);
+    let removed = end(container).and_then(|()| clean_up(directory, record, poststop, state, Some(warn)));
+    and_then(error, removed)
+}
+
+/// An error, and what came of the removal that it made necessary.
+pub fn and_then(error: Error, removed: Result<()>) -> Error {
+    match removed {
+        Ok(()) => error,
+        Err(left) => Error::new(format_args!("{error}; and then: {left}")).exit_code(error.code()),
+    }
+}
+
 /// Kills the processes, where there are any, and waits for the end of the first.
 pub fn end(container: &Container) -> Result<()> {
     if let Some(cgroup) = &container.cgroup {

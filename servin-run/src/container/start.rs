@@ -2,13 +2,16 @@
 
 use super::directory::Directory;
 use super::record::{self, Container, START};
+use super::removal;
 use crate::error::{Error, Result, Step};
 use crate::launch::channel::{Channel, Message};
 use crate::launch::hooks;
 use crate::spec::{Hook, State, Status};
 use crate::sys::signal::SignalSet;
 
-/// Starts a created container; `warn` hears of `poststart` hooks that fail.
+/// Starts a created container. After a failure of its hooks or of its program nothing of it is left, as the
+/// specification has it of hooks (runtime.md, "Lifecycle", steps 7, 9 and 12); `warn` hears of `poststop` hooks that
+/// fail then.
 pub fn start(directory: Directory, warn: fn(&str), mask: SignalSet) -> Result<()> {
     let _lock = directory.lock()?;
     let container = Container::look(directory)?;
@@ -23,24 +26,29 @@ pub fn start(directory: Directory, warn: fn(&str), mask: SignalSet) -> Result<()
             }
         )));
     }
-    let directory = &container.directory;
-    let process = Channel::connect(&directory.socket(START)).step(|| "reach the container's process")?;
+    let config = record::load_config(&container.directory)?;
+    let process =
+        Channel::connect(&container.directory.socket(START)).step(|| "reach the container's process")?;
     // From here on the container counts as started. If we are killed, its process sees the end of the channel.
-    directory.remove_file(START)?;
-    process.send(&Message::Go).step(|| "tell the container's process to start")?;
-    match process.receive().step(|| "hear from the container's process")? {
-        None => {}
-        Some(Message::Failed(error)) => return Err(error),
-        Some(_) => return Err(Error::new("the container's process said something unexpected")),
-    }
-    let config = record::load_config(directory)?;
-    let poststart = config.hooks.map(|hooks| hooks.poststart).unwrap_or_default();
-    run_hooks(&poststart, container.record.state(id, config.annotations), container.record.pid, warn, mask);
-    Ok(())
+    container.directory.remove_file(START)?;
+    let state = container.record.state(id, config.annotations);
+    let hooks = config.hooks.unwrap_or_default();
+    go(&process)
+        .and_then(|()| after(&hooks.poststart, &state, container.record.pid, mask))
+        .map_err(|error| removal::after_failure(error, &container, &hooks.poststop, state, warn))
 }
 
-/// Runs the hooks `poststart`. A failure is only a warning, and the life goes on (runtime.md, "Lifecycle", step 9).
-pub fn run_hooks(hooks: &[Hook], state: State, pid: Option<i32>, warn: fn(&str), mask: SignalSet) {
-    let state = State { status: Status::Running, pid, ..state };
-    hooks::run("poststart", hooks, &state, mask).unwrap_or_else(|error| warn(&alloc::format!("{error}")));
+fn go(process: &Channel) -> Result<()> {
+    process.send(&Message::Go).step(|| "tell the container's process to start")?;
+    match process.receive().step(|| "hear from the container's process")? {
+        None => Ok(()),
+        Some(Message::Failed(error)) => Err(error),
+        Some(_) => Err(Error::new("the container's process said something unexpected")),
+    }
+}
+
+/// Runs the hooks `poststart`. When one fails, the container is to be stopped and destroyed (runtime.md, "Lifecycle",
+/// step 9).
+pub fn after(poststart: &[Hook], state: &State, pid: Option<i32>, mask: SignalSet) -> Result<()> {
+    hooks::run("poststart", poststart, &State { status: Status::Running, pid, ..state.clone() }, mask)
 }

@@ -446,7 +446,7 @@ impl Child<'_> {
         // As root where that can enter it, because an image's working directory may be closed to its user; else
         // as the user, to whom a network file system may open what it denies to root.
         let early = enter(&process.cwd);
-        let (capabilities, lacking) = identity::grantable(&process.capabilities)?;
+        let (capabilities, lacking) = identity::grantable(process)?;
         identity::take_ids(&process.user, &capabilities)?;
         if let Some(warning) = lacking {
             self.channel.send(&Message::Warning(warning)).step(|| "warn")?;

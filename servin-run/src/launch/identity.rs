@@ -109,7 +109,8 @@ pub fn take_ids(user: &User, capabilities: &Capabilities) -> Result<()> {
 
 /// What of the sets this process can give, and a warning about the rest: the specification wants that said, and the
 /// container to run (config.md, "capabilities").
-pub fn grantable(wanted: &Capabilities) -> Result<(Capabilities, Option<String>)> {
+pub fn grantable(process: &Process) -> Result<(Capabilities, Option<String>)> {
+    let wanted = &process.capabilities;
     let own = rustix::thread::capabilities(None).step(|| "read our own capabilities")?.permitted.bits();
     let only = |set: plan::CapabilitySet| plan::CapabilitySet(set.0 & own);
     let given = Capabilities {
@@ -120,16 +121,12 @@ pub fn grantable(wanted: &Capabilities) -> Result<(Capabilities, Option<String>)
         inheritable: only(wanted.inheritable),
         ambient: only(wanted.ambient_that_can_be()),
     };
-    let lacking = plan::CapabilitySet(wanted.permitted.0 & !given.permitted.0);
-    if lacking == plan::CapabilitySet::default() {
-        return Ok((given, None));
-    }
-    let mut warning = String::from("process.capabilities: cannot be given:");
-    for name in lacking.names() {
-        warning.push_str(" CAP_");
-        warning.push_str(name);
-    }
-    Ok((given, Some(warning)))
+    let lacking = (wanted.permitted.0 & !given.permitted.0) | (wanted.ambient.0 & !given.ambient.0);
+    let mut names: Vec<String> =
+        plan::CapabilitySet(lacking).names().map(|name| format!("CAP_{name}")).collect();
+    names.extend(process.unknown_capabilities.iter().cloned());
+    let warning = format!("process.capabilities: cannot be given: {}", names.join(" "));
+    Ok((given, (!names.is_empty()).then_some(warning)))
 }
 
 fn unmapped(which: &str, id: u32, errno: Errno) -> Error {

@@ -9,13 +9,13 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::Access;
+use rustix::fs::{Access, FileType};
 use rustix::io::Errno;
 
 use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
 use crate::plan::process::Process;
 use crate::sys::exec::{Vector, execve, execveat};
-use crate::sys::path::access;
+use crate::sys::path::{access, stat};
 
 /// Where to look for a program when the environment has no PATH (Docker's default).
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -49,6 +49,10 @@ pub fn find(process: &Process) -> Result<()> {
     let mut refused = None;
     for path in candidates(name, &process.env) {
         match access(&path, Access::EXEC_OK) {
+            // A directory can be entered by who may execute it.
+            Ok(()) if is_directory(&path) => {
+                refused.get_or_insert((path, Errno::ACCESS));
+            }
             Ok(()) => return Ok(()),
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(errno) => {
@@ -60,6 +64,10 @@ pub fn find(process: &Process) -> Result<()> {
         Some((path, errno)) => explain(&path, errno),
         None => not_found(name),
     })
+}
+
+fn is_directory(path: &CStr) -> bool {
+    stat(path).is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_dir())
 }
 
 fn not_found(name: &CStr) -> Error {
@@ -108,6 +116,7 @@ fn explain(path: &CStr, errno: Errno) -> Error {
                 None => error,
             }
         }
+        Errno::ACCESS if is_directory(path) => error.hint("it is a directory"),
         Errno::NOEXEC => error.hint("neither a program for this machine nor a script with #!"),
         _ => error,
     }

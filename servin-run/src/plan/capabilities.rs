@@ -1,6 +1,7 @@
 //! Capability names and sets (capabilities(7)).
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::error::{Error, Result};
 use crate::spec;
@@ -62,34 +63,39 @@ pub struct Capabilities {
     pub ambient: CapabilitySet,
 }
 
-/// Reads `process.capabilities`; a process without that field gets none.
-pub fn plan(process: &spec::Process) -> Result<Capabilities> {
-    let Some(wanted) = &process.capabilities else { return Ok(Capabilities::default()) };
+/// Reads `process.capabilities`; a process without that field gets none. Also returned are the names that stand for
+/// none: an engine may know a newer kernel than we do, and the container is to run all the same (config.md,
+/// "capabilities").
+pub fn plan(process: &spec::Process) -> Result<(Capabilities, Vec<String>)> {
+    let mut unknown = Vec::new();
+    let Some(wanted) = &process.capabilities else { return Ok((Capabilities::default(), unknown)) };
+    let mut parse = |names: &[String]| parse(names, &mut unknown);
     let sets = Capabilities {
-        bounding: parse("bounding", &wanted.bounding)?,
-        effective: parse("effective", &wanted.effective)?,
-        permitted: parse("permitted", &wanted.permitted)?,
-        inheritable: parse("inheritable", &wanted.inheritable)?,
-        ambient: parse("ambient", &wanted.ambient)?,
+        bounding: parse(&wanted.bounding),
+        effective: parse(&wanted.effective),
+        permitted: parse(&wanted.permitted),
+        inheritable: parse(&wanted.inheritable),
+        ambient: parse(&wanted.ambient),
     };
     // The kernel's own rule, checked here so that the error names the field and not capset.
     match CapabilitySet(sets.effective.0 & !sets.permitted.0).names().next() {
         Some(name) => Err(Error::new(format_args!(
             "process.capabilities.effective: CAP_{name} is not in process.capabilities.permitted, as the kernel demands"
         ))),
-        None => Ok(sets),
+        None => Ok((sets, unknown)),
     }
 }
 
-fn parse(set: &str, names: &[String]) -> Result<CapabilitySet> {
+fn parse(names: &[String], unknown: &mut Vec<String>) -> CapabilitySet {
     let mut parsed = CapabilitySet::default();
-    for (index, name) in names.iter().enumerate() {
-        parsed |= name.strip_prefix("CAP_").and_then(CapabilitySet::by_name).ok_or_else(|| {
-            let field = format_args!("process.capabilities.{set}[{index}]");
-            Error::new(format_args!("{field}: \"{name}\" is not a capability"))
-        })?;
+    for name in names {
+        match name.strip_prefix("CAP_").and_then(CapabilitySet::by_name) {
+            Some(known) => parsed |= known,
+            None if unknown.contains(name) => {}
+            None => unknown.push(name.clone()),
+        }
     }
-    Ok(parsed)
+    parsed
 }
 
 impl Capabilities {
@@ -115,11 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_refused_with_its_place() {
-        let names = ["CAP_CHOWN".into(), "CAP_NOSUCH".into()];
-        let error = parse("bounding", &names).expect_err("refused").to_string();
-        assert_eq!(error, "process.capabilities.bounding[1]: \"CAP_NOSUCH\" is not a capability");
-        assert!(parse("bounding", &["CHOWN".into()]).is_err(), "a configuration's names begin with CAP_");
+    fn unknown_names_are_told_once_and_left_out() {
+        let names = ["CAP_CHOWN".into(), "CAP_NOSUCH".into(), "CHOWN".into(), "CAP_NOSUCH".into()];
+        let mut unknown = Vec::new();
+        assert_eq!(parse(&names, &mut unknown), CapabilitySet(1));
+        assert_eq!(unknown, ["CAP_NOSUCH", "CHOWN"], "a configuration's names begin with CAP_");
     }
 
     #[test]

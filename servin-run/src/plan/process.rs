@@ -29,6 +29,8 @@ pub struct Process {
     pub user: User,
     /// What it may do.
     pub capabilities: Capabilities,
+    /// What it was to be able to do beside that, by names that stand for nothing here.
+    pub unknown_capabilities: Vec<String>,
     /// `PR_SET_NO_NEW_PRIVS`.
     pub no_new_privileges: bool,
     /// Limits of setrlimit(2).
@@ -137,6 +139,7 @@ pub fn plan(process: &spec::Process, linux: &spec::Linux, create_cwd: bool) -> R
         return Err(Error::new(format_args!("process.oomScoreAdj: {score} is not from -1000 to 1000")));
     }
     let size = console_size(process)?;
+    let (capabilities, unknown_capabilities) = capabilities::plan(process)?;
     Ok(Process {
         args: strings("process.args", &process.args)?,
         env: strings("process.env", &process.env)?,
@@ -149,7 +152,8 @@ pub fn plan(process: &spec::Process, linux: &spec::Linux, create_cwd: bool) -> R
             groups: process.user.additional_gids.clone(),
             umask,
         },
-        capabilities: capabilities::plan(process)?,
+        capabilities,
+        unknown_capabilities,
         no_new_privileges: process.no_new_privileges.unwrap_or(false),
         rlimits: rlimits(&process.rlimits)?,
         oom_score_adj: process.oom_score_adj,

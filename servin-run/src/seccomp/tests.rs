@@ -164,12 +164,12 @@ fn random_profile(random: &mut Random) -> Seccomp {
             value_two: [None, Some(random.value())][random.below(2)],
             op: OPERATORS[random.below(7)],
         });
-        SyscallRule {
-            args: args.collect(),
-            names: (0..1 + random.below(4)).map(|_| NAMES[random.below(NAMES.len())].into()).collect(),
-            action: ACTIONS[random.below(6)],
-            errno_ret: [None, Some(38)][random.below(2)],
-        }
+        let args = args.collect();
+        let names = (0..1 + random.below(4)).map(|_| NAMES[random.below(NAMES.len())].into()).collect();
+        let action = ACTIONS[random.below(6)];
+        let errno_ret =
+            [None, Some(38)][random.below(2)].filter(|_| matches!(action, Action::Errno | Action::Trace));
+        SyscallRule { args, names, action, errno_ret }
     });
     let syscalls = rules.collect();
     let listed: &[&str] = [
@@ -280,6 +280,14 @@ fn what_is_wrong_is_named_by_its_field() {
                 ..base()
             },
             "linux.seccomp.syscalls[0].errnoRet: ",
+        ),
+        (
+            Seccomp { default_action: Action::Allow, default_errno_ret: Some(1), ..base() },
+            "linux.seccomp.defaultErrnoRet: SCMP_ACT_ALLOW has no error number",
+        ),
+        (
+            Seccomp { syscalls: [SyscallRule { errno_ret: Some(1), ..rule(Action::Kill) }].into(), ..base() },
+            "linux.seccomp.syscalls[0].errnoRet: SCMP_ACT_KILL has no error number",
         ),
         (
             Seccomp { syscalls: [SyscallRule { names: Vec::new(), ..rule(Action::Errno) }].into(), ..base() },

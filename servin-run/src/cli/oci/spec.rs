@@ -43,7 +43,8 @@ const FEATURES: Command = Command {
     last_word: usize::MAX,
 };
 
-/// What runc writes too, which people know and scripts edit.
+/// What runc writes too, which people know and scripts edit; but for the ambient capabilities of some of its versions,
+/// which nobody can have without inheritable ones.
 const CONFIG: &str = include_str!("config.json");
 
 /// `spec`.
