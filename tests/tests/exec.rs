@@ -74,7 +74,9 @@ fn flags_change_what_the_containers_process_is_like() {
         assert_eq!(effective(&["--cap", "CAP_CHOWN"]), effective(&[]) | 1);
         assert_eq!(says(&["--no-new-privs"], "grep NoNewPrivs /proc/self/status"), "NoNewPrivs:\t1\n");
         bundle.exec(&["--user", "a"], &["true"]).fails(&["--user a"]);
-        bundle.exec(&["--cap", "CAP_NONE"], &["true"]).fails(&["CAP_NONE"]);
+        bundle
+            .exec(&["--cap", "CAP_NONE"], &["true"])
+            .fails(&["--cap CAP_NONE: there is no such capability"]);
         bundle.exec(&["--cwd", "relative"], &["true"]).fails(&["process.cwd"]);
         bundle.exec(&["--nosuch"], &["true"]).fails(&["--nosuch"]);
         bundle.exec(&[], &[]).fails(&["a program to run is missing"]);

@@ -94,8 +94,6 @@ const PROCESS: &[Bad] = &[
     ("/process/user/additionalGids",   || json!([-1]),                                      "process.user.additionalGids"),
     ("/process/user/additionalGids",   || json!(5),                                         "process.user.additionalGids"),
     ("/process/capabilities",          || json!(["CAP_CHOWN"]),                             "process.capabilities"),
-    ("/process/capabilities/bounding", || json!(["CAP_FLY"]),                               "CAP_FLY"),
-    ("/process/capabilities/bounding", || json!(["chown"]),                                 "process.capabilities"),
     ("/process/capabilities/effective", || json!([1]),                                      "process.capabilities"),
     ("/process/rlimits",               || json!([{ "type": "RLIMIT_FUN", "soft": 1, "hard": 1 }]),    "RLIMIT_FUN"),
     ("/process/rlimits",               || json!([{ "type": "NOFILE", "soft": 1, "hard": 1 }]),        "process.rlimits"),

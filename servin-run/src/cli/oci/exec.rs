@@ -10,6 +10,7 @@ use crate::container::record::load_config;
 use crate::error::{Error, Result};
 use crate::fs::read_text;
 use crate::launch::sealed::Company;
+use crate::plan::capabilities::CapabilitySet;
 use crate::spec::{self, Process};
 use crate::supervise::foreground;
 
@@ -105,6 +106,9 @@ fn process(config: spec::Config, given: &Given, program: &[&str]) -> Result<Proc
     }
     let capabilities = process.capabilities.get_or_insert_default();
     for name in given.values("cap") {
+        if name.strip_prefix("CAP_").and_then(CapabilitySet::by_name).is_none() {
+            return Err(Error::new(format_args!("--cap {name}: there is no such capability")));
+        }
         // What runc does: all sets but the inheritable one, and ambient only with that.
         for set in [&mut capabilities.bounding, &mut capabilities.effective, &mut capabilities.permitted] {
             if !set.iter().any(|known| known == name) {
