@@ -24,6 +24,7 @@ fn supervise(arguments: Arguments) -> Result<i32, i32> {
     let mut held = signal::Held::default();
     signal::hold_all(&mut held);
     let mut child = Child::start(&options, arguments, &held)?;
+    arguments.forget();
     let mut ending = Ending::default();
 
     while !ending.is_over(&options, &child) {

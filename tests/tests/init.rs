@@ -471,9 +471,17 @@ fn with_grace_a_rewritten_term_is_what_everybody_gets() {
 
 // ---- frugality
 
+/// The pages that it has written to. Private_Dirty would add those of the program's file that have not been written back
+/// to the disk yet: all of them, two, where it lies in a tmpfs.
+fn written_kilobytes(running: &container::Running) -> usize {
+    let written = status_field(&running.proc("smaps_rollup"), "Anonymous");
+    written.trim_end_matches(" kB").parse().expect("a number")
+}
+
 #[test]
-fn as_pid_1_it_has_at_most_16_kib_of_private_dirty_memory() {
-    for terminal in [false, true] {
+fn as_pid_1_it_has_one_page_of_its_own_beside_that_of_its_strings_in_every_start() {
+    // The kernel begins every stack at another place.
+    for terminal in [false, true].repeat(20) {
         let mut run = Container::running("catch", &["--grace", "5"]);
         if terminal {
             run = run.on_terminal(true);
@@ -481,12 +489,28 @@ fn as_pid_1_it_has_at_most_16_kib_of_private_dirty_memory() {
         let running = run.start();
         running.expect("ready").signal(libc::SIGHUP);
         running.expect("got 1.");
-        // Private_Dirty would add pages of the program's file that have not been written back to the disk yet, all of
-        // them where the file lies in a tmpfs.
-        let dirty = status_field(&running.proc("smaps_rollup"), "Anonymous");
-        let kilobytes: u32 = dirty.trim_end_matches(" kB").parse().expect("a number");
-        assert!((1..=16).contains(&kilobytes), "{dirty}");
+        assert_eq!(written_kilobytes(&running), 8);
     }
+}
+
+#[test]
+fn of_a_long_environment_it_keeps_the_strings_alone_which_proc_shows() {
+    let variables: Vec<(String, String)> =
+        (0..1000).map(|number| (format!("V{number}"), number.to_string().repeat(3))).collect();
+    let mut run = Container::running("sleep", &["--grace", "5"]);
+    for (name, value) in &variables {
+        run = run.env(name, value);
+    }
+    let running = run.start();
+    running.expect("ready");
+    let (environment, line) = (running.proc("environ"), running.proc("cmdline"));
+    for (name, value) in &variables {
+        assert!(environment.contains(&format!("\0{name}={value}\0")), "{environment}");
+    }
+    assert!(line.starts_with("servin-init\0--grace\x005\0--\0/"), "{line:?}");
+    // They end with the stack, the program's path after them.
+    let strings = (environment.len() + line.len() + 256).next_multiple_of(4096) / 1024;
+    assert!(written_kilobytes(&running) <= 4 + strings, "beside {strings} kB of strings");
 }
 
 #[test]

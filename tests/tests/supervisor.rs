@@ -20,8 +20,13 @@ fn busybox() -> People {
 
 /// The memory of a process in kilobytes, that which it shares with others divided by their number (PSS).
 fn weight(pid: i32) -> u64 {
+    memory(pid, "Pss:")
+}
+
+/// A field of what the kernel says of a process's memory (proc_pid_smaps(5)).
+fn memory(pid: i32, field: &str) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("read of a process");
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a field");
+    let line = rollup.lines().find_map(|line| line.strip_prefix(field)).expect("a field");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
@@ -44,6 +49,18 @@ fn a_detached_container_runs_until_it_is_stopped_and_is_listed_until_it_is_remov
         assert!(servin(&["ps", "-a"]).succeeds().out.contains("Exited (143)"));
         servin(&["rm", &id[..6]]).succeeds();
         assert_eq!(servin(&["ps", "-aq"]).succeeds().out, "");
+    });
+}
+
+#[test]
+fn the_init_has_at_most_16_kib_of_private_dirty_memory_in_every_start() {
+    alone(|| {
+        for _ in 0..10 {
+            busybox().detached("box", &["sleep", "1000"]);
+            let dirty = memory(pid("box"), "Private_Dirty:");
+            assert!((1..=16).contains(&dirty), "{dirty} kB");
+            servin(&["rm", "--force", "box"]).succeeds();
+        }
     });
 }
 

@@ -4,6 +4,12 @@
 //! The binaries call [`crate::start!`] once; libraries and tests never see these symbols.
 
 use core::ffi::{CStr, c_char};
+use linux_raw_sys::general::{__NR_madvise, MADV_DONTNEED};
+
+/// What `_start` begins the frames of the program on: a page of nearly every kernel.
+const PAGE: usize = 4096;
+/// The type of its size in the auxiliary vector (linux/auxvec.h).
+const AT_PAGESZ: usize = 6;
 
 /// The strings that the kernel put on the stack, which live as long as the process.
 #[derive(Clone, Copy)]
@@ -50,6 +56,40 @@ impl Arguments {
     /// The environment's `KEY=VALUE` strings.
     pub fn environment(self) -> Strings {
         Strings(self.envp())
+    }
+
+    /// Gives back the pages that hold these vectors alone (madvise(2), MADV_DONTNEED): `_start` has begun the frames of
+    /// this program on a page of their own. Whoever still walks a vector finds a null there, which is its end. The
+    /// strings stay: proc_pid_cmdline(5) and proc_pid_environ(5) show them.
+    pub fn forget(self) {
+        let page_of = |address: usize| address & PAGE.wrapping_neg();
+        let first = page_of(self.argv as usize - size_of::<usize>());
+        // SAFETY: the array has a null at least; else these are the lowest of the strings.
+        let strings = page_of(unsafe { *self.argv } as usize);
+        if first < strings && self.page_size() == PAGE {
+            // SAFETY: the kernel has filled the pages between before the entry, and nothing refers to what is in them
+            // but a walk along a vector, which a null may end at any place.
+            let _ = unsafe { crate::syscall!(__NR_madvise, first, strings - first, MADV_DONTNEED) };
+        }
+    }
+
+    /// That of this kernel, as the auxiliary vector says, which follows the environment (getauxval(3)).
+    fn page_size(self) -> usize {
+        let mut word = self.envp().cast::<usize>();
+        // SAFETY: the environment ends with a null.
+        while unsafe { *word } != 0 {
+            // SAFETY: that was not it.
+            word = unsafe { word.add(1) };
+        }
+        // SAFETY: the pairs of the vector follow; one of them is of this type.
+        word = unsafe { word.add(1) };
+        // SAFETY: as above.
+        while unsafe { *word } != AT_PAGESZ {
+            // SAFETY: as above.
+            word = unsafe { word.add(2) };
+        }
+        // SAFETY: a pair is a type and its value.
+        unsafe { *word.add(1) }
     }
 }
 

@@ -3,6 +3,6 @@ _start:
     mov x29, xzr
     mov x30, xzr
     mov x0, sp
-    and sp, x0, -16
+    and sp, x0, -4096
     bl __servin_start
     brk 1

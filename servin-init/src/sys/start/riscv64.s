@@ -5,7 +5,8 @@ _start:
     lla gp, __global_pointer$
     .option pop
     mv a0, sp
-    andi sp, sp, -16
+    lui t0, 0xfffff
+    and sp, sp, t0
     mv ra, zero
     call __servin_start
     unimp

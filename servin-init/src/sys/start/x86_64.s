@@ -2,7 +2,7 @@
 _start:
     xor ebp, ebp
     mov rdi, rsp
-    and rsp, -16
+    and rsp, -4096
     call __servin_start
     ud2
 
