@@ -21,7 +21,6 @@ mod sysctl;
 pub mod tools;
 pub mod user_namespace;
 
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -38,7 +37,7 @@ use crate::plan::mounts::{IdMapping, Propagation, Source};
 use crate::plan::{Plan, Step};
 use crate::seccomp::Listener as Listening;
 use crate::spec::{self, ContainerProcessState, Hooks, NamespaceKind, State};
-use crate::sys::clone::{CloneFlags, Cloned, clone3, setns, unshare};
+use crate::sys::clone::{CloneFlags, Cloned, Register, clone3, setns, unshare};
 use crate::sys::path::{openat, stat};
 use crate::sys::signal::{self, SignalSet};
 use channel::{Channel, Listener, Message};
@@ -132,6 +131,10 @@ fn end(child: Pid) {
 /// the mounts go with the namespace, and the process has been waited for.
 pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<Running> {
     let prepared = prepare(plan, options)?;
+    let register = match options.enter.is_some() || needs_intermediate(plan) {
+        true => Some(Register::new().step(|| "map memory for a pid")?),
+        false => None,
+    };
     let (inside, outside) = Channel::pair()?;
     // Signals for the container wait until somebody forwards them; the child restores the caller's mask.
     let mask = match options.blocked {
@@ -143,7 +146,6 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
             let _ = signal::set_mask(mask);
         }
     };
-    let intermediate = options.enter.is_some() || needs_intermediate(plan);
     let clock = Clock::start(options.trace.is_some());
     let mut flags = plan.namespaces.clone_flags();
     // One of another user namespace could only be made in that.
@@ -154,7 +156,7 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     if aside.is_some() {
         flags.remove(CloneFlags::NEWNET);
     }
-    let cloned = match intermediate {
+    let cloned = match register.is_some() {
         true => clone3(CloneFlags::empty(), None),
         false => clone3(flags, options.cgroup),
     };
@@ -167,11 +169,12 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
                 prepared,
                 channel: inside,
                 mask,
+                register,
                 awaits_network: aside.is_some(),
                 root: None,
                 tools: None,
             };
-            match intermediate {
+            match child.register.is_some() {
                 true => child.run_as_intermediate(),
                 false => child.run(flags.contains(CloneFlags::NEWUSER), misplaced),
             }
@@ -186,14 +189,14 @@ pub fn launch(plan: &Plan, options: &Options, watch: &mut dyn Watch) -> Result<R
     if let (Some(trace), Some(micros)) = (options.trace, clock.micros()) {
         trace(micros, "clone the container's process");
     }
-    let (early, terminal) = (VecDeque::new(), None);
     let mut conversation =
-        Conversation { plan, options, mask, process: pid, intermediate, early, terminal, aside };
+        Conversation { plan, options, mask, process: pid, register, terminal: None, aside };
     match conversation.hold(&outside, watch) {
         Ok(()) => Ok(Running { pid: conversation.process, terminal: conversation.terminal, mask }),
         Err(error) => {
-            // The child may still live, and must not.
+            // The child may still live, and must not; nor may one that it has made in the meantime.
             end(conversation.process);
+            conversation.register.as_ref().and_then(Register::pid).into_iter().for_each(end);
             unblock();
             Err(error)
         }
@@ -362,60 +365,41 @@ struct Conversation<'l> {
     mask: SignalSet,
     /// The newest child: the container's process, or the one before it.
     process: Pid,
-    /// The container's process has still to be born.
-    intermediate: bool,
-    /// What the container's process has said before its pid was known.
-    early: VecDeque<Message>,
+    /// The container's process has still to be born, and its pid will be here.
+    register: Option<Register>,
     terminal: Option<OwnedFd>,
     /// It has still to be given its network namespace; this one is our own.
     aside: Option<OwnedFd>,
 }
 
 impl Conversation<'_> {
-    /// What is said next. The container's process can be faster than the one in between, which says its pid; what
-    /// is done for it takes that pid.
-    fn next(&mut self, outside: &Channel) -> Result<Option<Message>> {
-        loop {
-            if !self.intermediate
-                && let Some(message) = self.early.pop_front()
-            {
-                return Ok(Some(message));
-            }
-            let message = outside.receive().step(|| "hear from the container's process")?;
-            match message {
-                Some(early) if self.intermediate && early.takes_the_pid() => self.early.push_back(early),
-                message => return Ok(message),
-            }
-        }
-    }
-
     /// Answers until the other side is gone, which at the exec means success.
     fn hold(&mut self, outside: &Channel, watch: &mut dyn Watch) -> Result<()> {
-        let go = || outside.send(&Message::Go).step(|| "answer the container's process");
+        let go = || {
+            let said = outside.send(&Message::Go).step(|| "answer the container's process");
+            said.map_err(|error| error.hint("it was killed"))
+        };
         if let Some(own) = self.aside.take() {
             self.make_network(&own, outside)?;
         }
-        if !self.intermediate {
+        if self.register.is_none() {
             watch.born(self.process)?;
         }
         if self.options.set_up.is_some() {
             // In advance, so that nobody has to wait for an answer. A process that has failed says why.
             let _ = go();
         }
-        while let Some(message) = self.next(outside)? {
+        while let Some(message) = outside.receive().step(|| "hear from the container's process")? {
             match message {
                 Message::Trace(micros, step) => self.trace(micros, &step),
                 Message::Warning(text) => self.options.warn.iter().for_each(|warn| warn(&text)),
-                Message::Failed(error) => {
-                    self.learn_process(outside);
-                    return Err(error);
-                }
+                Message::Failed(error) => return Err(error),
                 Message::NeedsMaps => {
                     self.write_maps()?;
                     go()?;
                 }
-                Message::Process(pid) => {
-                    self.change_process(pid)?;
+                Message::Born => {
+                    self.change_process()?;
                     watch.born(self.process)?;
                 }
                 Message::Place => {
@@ -437,9 +421,9 @@ impl Conversation<'_> {
                 }
             }
         }
-        match self.intermediate {
-            true => Err(Error::new("the process that joins the namespaces was killed")),
-            false => Ok(()),
+        match self.register {
+            Some(_) => Err(Error::new("the process that joins the namespaces was killed")),
+            None => Ok(()),
         }
     }
 
@@ -501,25 +485,13 @@ impl Conversation<'_> {
         }
     }
 
-    /// The container's process can fail before the intermediate one has said its pid, and must be waited for all the
-    /// same: as a zombie it would keep its PID namespace from ending.
-    fn learn_process(&mut self, outside: &Channel) {
-        while self.intermediate
-            && let Ok(Some(message)) = outside.receive()
-        {
-            if let Message::Process(pid) = message {
-                // There is an error to report already.
-                let _ = self.change_process(pid);
-            }
-        }
-    }
-
     /// The intermediate process has done its part, and its sister is the container's process.
-    fn change_process(&mut self, pid: u32) -> Result<()> {
-        let _ = waitpid(Some(self.process), WaitOptions::empty());
-        let text = || String::from("the container's process has no pid here");
-        self.process = Pid::from_raw(pid as i32).ok_or_else(|| Error::new(text()))?;
-        self.intermediate = false;
+    fn change_process(&mut self) -> Result<()> {
+        let Some(register) = self.register.take() else { return Ok(()) };
+        let born =
+            register.pid().ok_or_else(|| Error::new("the process that joins the namespaces was killed"))?;
+        end(self.process);
+        self.process = born;
         Ok(())
     }
 }

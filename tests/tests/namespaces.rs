@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use servin_tests::{Bundle, Running, alone, kill, probe, start};
+use servin_tests::{Bundle, Running, alone, children, kill, probe, start};
 
 /// Names in config.json and in /proc/self/ns.
 const KINDS: [(&str, &str); 6] = [
@@ -114,6 +115,50 @@ fn a_container_that_joins_a_pid_namespace_is_not_pid_1_and_sees_the_others() {
         assert!(lines[1].contains("\"1\""), "{}", lines[1]);
         kill(first.container(), 9).expect("kill the first container");
         first.finish().ends_with(137);
+    });
+}
+
+/// Kills the first child of a command: as soon as it has a sister, or so long after its birth. Whatever becomes of the
+/// container then, the command ends.
+fn kill_the_first_child(running: Running, after: Option<Duration>) {
+    let mut born = None;
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        match (children(running.pid()).as_slice(), born) {
+            ([], None) => {}
+            ([], Some(_)) => break,
+            ([first, sisters @ ..], _) => {
+                let born = *born.get_or_insert_with(Instant::now);
+                if after.map_or(!sisters.is_empty(), |after| born.elapsed() >= after) {
+                    // It may have ended by itself in this very moment.
+                    let _ = kill(*first, 9);
+                    break;
+                }
+            }
+        }
+    }
+    let finished = running.finish();
+    let is_expected = [0, 137].contains(&finished.code) || finished.err.contains("was killed");
+    assert!(is_expected, "{finished:?}");
+}
+
+#[test]
+fn a_command_ends_whenever_the_process_that_joins_its_namespaces_is_killed() {
+    alone(|| {
+        let holder = holder("uts");
+        let path = format!("/proc/{}/ns/uts", holder.pid());
+        let joins = || Bundle::new().without("/hostname").namespace("uts", Some(&path));
+        let containers = [
+            joins().namespace("time", None).set("/linux/timeOffsets/boottime/secs", 5_000_000),
+            joins().mapped(100_000, 65_536),
+        ];
+        for container in containers.map(|container| container.probe(&["report"])) {
+            for round in 0..40 {
+                let after = (round % 2 == 0).then(|| Duration::from_micros(round * 30));
+                kill_the_first_child(container.start(), after);
+            }
+        }
+        end(holder);
     });
 }
 

@@ -56,8 +56,8 @@ pub enum Message {
     NeedsMaps,
     /// To the outside: move me into my cgroup.
     Place,
-    /// To the outside: the container's process has this pid, and it is your child.
-    Process(u32),
+    /// To the outside: I am the container's process, and not the one before it.
+    Born,
     /// To the outside: the master side of the container's terminal.
     Terminal(OwnedFd),
     /// To the outside: who has this descriptor answers the filtered calls.
@@ -70,13 +70,6 @@ pub enum Message {
     Go,
     /// To the inside: your network namespace.
     Network(OwnedFd),
-}
-
-impl Message {
-    /// Whether what it asks for is done for the container's process, by its pid.
-    pub fn takes_the_pid(&self) -> bool {
-        matches!(self, Message::Place | Message::Notify(_) | Message::Hooks | Message::Ready)
-    }
 }
 
 impl Channel {
@@ -118,10 +111,7 @@ impl Channel {
             }
             Message::NeedsMaps => bytes.push(b'M'),
             Message::Place => bytes.push(b'L'),
-            Message::Process(pid) => {
-                bytes.push(b'P');
-                bytes.extend(pid.to_ne_bytes());
-            }
+            Message::Born => bytes.push(b'B'),
             Message::Terminal(master) => {
                 bytes.push(b'C');
                 descriptor = Some(master.as_fd());
@@ -172,7 +162,7 @@ fn decode(tag: u8, body: &[u8], descriptor: Option<OwnedFd>) -> Option<Message> 
         b'W' => Message::Warning(text(0)?),
         b'M' => Message::NeedsMaps,
         b'L' => Message::Place,
-        b'P' => Message::Process(number()?),
+        b'B' => Message::Born,
         b'C' => Message::Terminal(descriptor?),
         b'N' => Message::Notify(descriptor?),
         b'H' => Message::Hooks,

@@ -30,7 +30,7 @@ use crate::plan::mounts::Source;
 use crate::plan::namespaces::{self, TimeOffset};
 use crate::plan::{Plan, Step};
 use crate::spec::{NamespaceKind, State, Status};
-use crate::sys::clone::{CloneFlags, Cloned, clone3, setns, unshare};
+use crate::sys::clone::{CloneFlags, Cloned, Register, clone3, clone3_registered, setns, unshare};
 use crate::sys::keyring;
 use crate::sys::path::openat;
 use crate::sys::signal::{self, SignalSet};
@@ -62,6 +62,8 @@ pub struct Child<'p> {
     pub channel: Channel,
     /// The signals that the program is to have blocked: the caller's own mask.
     pub mask: SignalSet,
+    /// Where the parent learns the pid of the container's process, if this is the one before it.
+    pub register: Option<Register>,
     /// The network namespace is being made by the parent.
     pub awaits_network: bool,
     /// The root file system's mount, once there is one.
@@ -92,14 +94,15 @@ impl Child<'_> {
 
     /// The process between the caller and the container, where the kernel lets only a new child into a PID or
     /// user namespace, or into a time namespace with offsets (setns(2), time_namespaces(7)). It ends when the
-    /// container's process is born as its sister.
+    /// container's process is born as its sister, which speaks for itself: this one may be killed at any moment.
     pub fn run_as_intermediate(mut self) -> ! {
         match self.intermediate() {
-            Ok(Cloned::Child { misplaced }) => self.run(false, misplaced),
-            Ok(Cloned::Parent(pid)) => {
-                let _ = self.channel.send(&Message::Process(pid.as_raw_nonzero().get() as u32));
-                servin_init::sys::process::exit(0)
+            Ok(Cloned::Child { misplaced }) => {
+                // If nobody hears it, that is noticed at the next word.
+                let _ = self.channel.send(&Message::Born);
+                self.run(false, misplaced)
             }
+            Ok(Cloned::Parent(_)) => servin_init::sys::process::exit(0),
             Err(error) => {
                 let _ = self.channel.send(&Message::Failed(error));
                 servin_init::sys::process::exit(1)
@@ -129,7 +132,8 @@ impl Child<'_> {
             unshare(CloneFlags::NEWTIME).step(|| "make a time namespace")?;
             set_time_offsets(&offsets, &namespaces.time_offsets)?;
         }
-        clone3(flags | CloneFlags::PARENT, self.options.cgroup).step(|| "create the container's process")
+        clone3_registered(flags | CloneFlags::PARENT, self.options.cgroup, self.register.as_ref())
+            .step(|| "create the container's process")
     }
 
     /// Says that everything is done but the exec, and waits until that may be: as soon as the parent has noted
