@@ -64,11 +64,28 @@ pub fn columns(target: &str) -> Vec<Numbers> {
             x32.extend(X32.iter().copied());
             vec![numbers!(x86_64), numbers!(x86), x32]
         }
-        "aarch64" => vec![numbers!(aarch64), numbers!(arm)],
-        "arm" => vec![numbers!(arm)],
+        "aarch64" => vec![of_aarch64(), of_arm()],
+        "arm" => vec![of_arm()],
         "riscv64" => vec![numbers!(riscv64)],
         other => panic!("Servin is not built for {other}"),
     }
+}
+
+/// The crate has 79 under another name than the kernel, and calls that only machines of 32 bits have (from 403 on:
+/// scripts/syscall.tbl of the kernel).
+fn of_aarch64() -> Numbers {
+    let mut numbers = numbers!(aarch64);
+    numbers.remove("fstatat");
+    numbers.insert("newfstatat", 79);
+    numbers.retain(|_, number| !(403..424).contains(number));
+    numbers
+}
+
+/// One call has two names.
+fn of_arm() -> Numbers {
+    let mut numbers = numbers!(arm);
+    numbers.insert("sync_file_range2", 341);
+    numbers
 }
 
 /// The Rust source of the table: `NAMES`, `ENDS`, and `NUMBERS` with a column for each architecture. A number that is none is 65535; those of Arm that are its own begin at 0xf000.
