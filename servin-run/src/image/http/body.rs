@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::client::Pool;
 use super::head::{Framing, Head, Headers, MAX_HEAD, end};
+use super::proxy::Proxy;
 use super::stream::Stream;
 use super::url::Url;
 use crate::error::{Error, Result};
@@ -19,6 +20,8 @@ const MAX_CHUNK_LINE: usize = 256;
 
 /// A connection and what was read from it too early.
 pub struct Connection {
+    /// The proxy at its other end, which has to be told where each request goes.
+    pub(super) proxy: Option<Proxy>,
     stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     read: usize,
@@ -27,7 +30,7 @@ pub struct Connection {
 impl Connection {
     /// Nothing was sent or read yet.
     pub fn new(stream: Box<dyn Stream>) -> Connection {
-        Connection { stream, buffer: Vec::new(), read: 0 }
+        Connection { proxy: None, stream, buffer: Vec::new(), read: 0 }
     }
 
     /// Sends bytes.

@@ -11,7 +11,7 @@ use servin_init::sys::clock::Nanoseconds;
 
 use super::body::{Connection, Response};
 use super::is_transient;
-use super::proxy::{self, Proxy};
+use super::proxy;
 use super::stream::{Stream, Tcp};
 use super::url::Url;
 use crate::error::{Error, Result};
@@ -127,14 +127,14 @@ impl Client {
         let within = format!("{} {}", request.method, request.url);
         while let Some(connection) = self.take_idle(&request.url) {
             let replayable = matches!(request.body, Body::None | Body::Bytes(_));
-            match self.exchange(connection, None, request) {
+            match self.exchange(connection, request) {
                 // The server may have ended the connection at the moment in which it was used again.
                 Err(error) if replayable && is_transient(&error) => {}
                 answer => return answer.map_err(|error| error.within(&within)),
             }
         }
-        let (connection, proxy) = self.connect(&request.url)?;
-        self.exchange(connection, proxy.as_ref(), request).map_err(|error| error.within(&within))
+        let connection = self.connect(&request.url)?;
+        self.exchange(connection, request).map_err(|error| error.within(&within))
     }
 
     fn take_idle(&self, url: &Url) -> Option<Connection> {
@@ -148,18 +148,19 @@ impl Client {
         None
     }
 
-    /// A connection to a server; the proxy, where requests are to be sent to that instead.
-    fn connect(&mut self, url: &Url) -> Result<(Connection, Option<Proxy>)> {
+    /// A connection to a server, or to the proxy that requests are to be sent to instead.
+    fn connect(&mut self, url: &Url) -> Result<Connection> {
         let proxy = proxy::of(url, &self.environment)?;
         let Some(proxy) = proxy else {
             let stream = self.open(url)?;
-            return Ok((Connection::new(self.secured(stream, url)?), None));
+            return Ok(Connection::new(self.secured(stream, url)?));
         };
         let stream = self.open(&proxy.url).and_then(|stream| self.secured(stream, &proxy.url));
         let mut connection =
             Connection::new(stream.map_err(|error| error.within(format_args!("the proxy {}", proxy.url)))?);
         if !url.secure {
-            return Ok((connection, Some(proxy)));
+            connection.proxy = Some(proxy);
+            return Ok(connection);
         }
         let to = format!("{}:{}", url.host, url.port);
         let mut head = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\nUser-Agent: {AGENT}\r\n");
@@ -170,7 +171,7 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(Error::new(format_args!("the proxy {} answered with {status} for {to}", proxy.url)));
         }
-        Ok((Connection::new(self.secured(connection.into_stream(), url)?), None))
+        Ok(Connection::new(self.secured(connection.into_stream(), url)?))
     }
 
     fn open(&self, url: &Url) -> Result<Box<dyn Stream>> {
@@ -207,13 +208,8 @@ impl Client {
             .hint("a registry on this host, or one that is configured with plainHttp, does not need it"))
     }
 
-    fn exchange(
-        &mut self,
-        mut connection: Connection,
-        proxy: Option<&Proxy>,
-        request: &mut Request,
-    ) -> Result<Response> {
-        let sent = send(&mut connection, proxy, request);
+    fn exchange(&mut self, mut connection: Connection, request: &mut Request) -> Result<Response> {
+        let sent = send(&mut connection, request);
         if let Err(error) = &sent
             && !is_transient(error)
         {
@@ -240,14 +236,18 @@ fn add_header(head: &mut String, name: &str, value: Option<&str>) {
     }
 }
 
-fn send(connection: &mut Connection, proxy: Option<&Proxy>, request: &mut Request) -> Result<()> {
-    let url = &request.url;
+fn send(connection: &mut Connection, request: &mut Request) -> Result<()> {
+    let (url, proxy) = (&request.url, &connection.proxy);
     let (method, authority) = (request.method, url.authority());
     // A proxy wants to be told where to (RFC 9112 section 3.2.2).
     let absolute = if proxy.is_some() { format!("http://{authority}") } else { String::new() };
     let mut head =
         format!("{method} {absolute}{} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {AGENT}\r\n", url.path);
-    add_header(&mut head, "Proxy-Authorization", proxy.and_then(|proxy| proxy.authorization.as_deref()));
+    add_header(
+        &mut head,
+        "Proxy-Authorization",
+        proxy.as_ref().and_then(|proxy| proxy.authorization.as_deref()),
+    );
     for (name, value) in &request.headers {
         if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
             return Err(Error::new(format_args!(
@@ -304,6 +304,40 @@ fn send_chunks(connection: &mut Connection, content: &mut dyn Read) -> Result<()
         connection.write(b"\r\n")?;
         if length == 0 {
             return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_proxy_is_told_where_to_with_every_request_of_a_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+        let proxy = format!("HTTP_PROXY=me:secret@{}", listener.local_addr().expect("bound"));
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("accepted");
+            let mut lines = BufReader::new(stream.try_clone().expect("a copy")).lines();
+            let mut heads = Vec::new();
+            for _ in 0..2 {
+                let head = lines.by_ref().map(|line| line.expect("a line"));
+                heads.push(head.take_while(|line| !line.is_empty()).collect::<Vec<_>>());
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").expect("answered");
+            }
+            heads
+        });
+        let environment = Environment { lines: [proxy].into(), ..Environment::default() };
+        let mut client = Client::new(environment, 5_000_000_000, Vec::new());
+        for path in ["one", "two"] {
+            let url = Url::parse(&format!("http://registry.example/{path}")).expect("a URL");
+            assert_eq!(client.send(&mut Request::new("GET", url)).expect("an answer").status, 200);
+        }
+        for (head, path) in server.join().expect("served").iter().zip(["one", "two"]) {
+            assert_eq!(head[0], format!("GET http://registry.example/{path} HTTP/1.1"));
+            assert!(head.contains(&"Proxy-Authorization: Basic bWU6c2VjcmV0".into()), "{head:?}");
         }
     }
 }
