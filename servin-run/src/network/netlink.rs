@@ -17,9 +17,10 @@ use core::num::NonZeroU32;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{self, Errno};
+use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::sockopt::set_socket_send_buffer_size_force;
 use rustix::net::{
-    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with,
 };
 
 pub use attributes::{Attributes, Messages, Received, number, short};
@@ -102,6 +103,9 @@ impl Socket {
         let protocol = NonZeroU32::new(protocol).map(Protocol::from_raw);
         let descriptor =
             socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
+        // Whoever has CAP_NET_ADMIN in a namespace can send to every socket in it, a container's root perhaps to ours:
+        // a socket that is connected hears the kernel alone (netlink_getsockbyportid in net/netlink/af_netlink.c).
+        connect(&descriptor, &SocketAddrNetlink::new(0, 0))?;
         // Each since Linux 4.x; without them errors have fewer words.
         for option in [options::CAP_ACK, options::EXT_ACK, options::STRICT] {
             let _ = options::turn_on(&descriptor, option);
@@ -299,6 +303,8 @@ fn refused(error: i32, words: &str) -> Answer<()> {
 mod tests {
     use alloc::string::ToString;
 
+    use rustix::net::{getsockname, sendto};
+
     use super::*;
 
     #[test]
@@ -310,6 +316,19 @@ mod tests {
             assert_eq!(acknowledgement(&answer(0)[..length], 0), Err(Errno::PROTO.into()), "{length} bytes");
         }
         assert!(acknowledgement(&answer(i32::MIN), 0).is_err());
+    }
+
+    #[test]
+    fn nobody_but_the_kernel_answers() {
+        let socket = Socket::open().expect("a socket");
+        let own: SocketAddrNetlink =
+            getsockname(&socket.descriptor).and_then(TryInto::try_into).expect("its own address");
+        let stranger = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
+            .expect("another");
+        let forged = part(ERROR, 0, 1, &[0; 20]);
+        let sent = sendto(&stranger, &forged, SendFlags::empty(), &own);
+        // The latter of who is not root.
+        assert!(matches!(sent, Err(Errno::CONNREFUSED | Errno::PERM)), "{sent:?}");
     }
 
     #[test]
