@@ -1,4 +1,4 @@
-//! Base64 (RFC 4648 section 4), for certificates and passwords.
+//! Base64 (RFC 4648 section 4), for certificates, passwords and extended attributes.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -54,6 +54,32 @@ pub struct Unpacked {
     pub implicit: Vec<Vec<u8>>,
     /// Hard links to files that are not in this layer: name and target.
     pub links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The memory that both take.
+    noted: usize,
+}
+
+/// The most of that: one name of a thousand directories in a row makes half a thousand times its own length of them.
+const MAX_NOTED: usize = 64 << 20;
+
+impl Unpacked {
+    /// Counts names that are to be kept.
+    fn count(&mut self, names: &[&[u8]]) -> Result<()> {
+        for name in names {
+            self.noted += name.len() + size_of::<Vec<u8>>();
+        }
+        match self.noted > MAX_NOTED {
+            true => {
+                Err(Error::new("the archive has too many directories without entries, or links to nothing"))
+            }
+            false => Ok(()),
+        }
+    }
+
+    fn add_implicit(&mut self, path: &[u8]) -> Result<()> {
+        self.count(&[path])?;
+        self.implicit.push(path.to_vec());
+        Ok(())
+    }
 }
 
 /// Unpacks `archive` into `root` to its end.
@@ -157,11 +183,11 @@ impl Unpacker<'_> {
             if entry.kind != Kind::Directory {
                 return Err(Error::new("the root of an archive is a directory"));
             }
-            self.current.enter(b"", self.options.whiteouts, &mut self.result.implicit)?;
+            self.current.enter(b"", self.options.whiteouts, &mut self.result)?;
             return self.attributes_of_directory(entry);
         }
         let (directory, name) = split(path);
-        self.current.enter(directory, self.options.whiteouts, &mut self.result.implicit)?;
+        self.current.enter(directory, self.options.whiteouts, &mut self.result)?;
         if self.whiteout(name)? {
             return Ok(());
         }
@@ -257,6 +283,7 @@ impl Unpacker<'_> {
         });
         let (place, stat) = match found {
             Err(Errno::NOENT) => {
+                self.result.count(&[path, &target])?;
                 self.result.links.push((path.to_vec(), target));
                 return Ok(());
             }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Segment, Time};
 use crate::error::{Error, Result};
+use crate::image::base64;
 
 /// What records say, as far as anybody here wants to know it.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +83,8 @@ impl Extended {
             }
             _ if key.starts_with(SCHILY) => self.xattr(key[SCHILY.len()..].to_vec(), value.to_vec())?,
             _ if key.starts_with(LIBARCHIVE) => {
-                self.xattr(percent_decoded(&key[LIBARCHIVE.len()..])?, base64(value)?)?;
+                let value = core::str::from_utf8(value).ok().and_then(base64::decode)?;
+                self.xattr(percent_decoded(&key[LIBARCHIVE.len()..])?, value)?;
             }
             _ => {}
         }
@@ -93,8 +95,8 @@ impl Extended {
         if key.is_empty() || key.contains(&0) {
             return None;
         }
-        // libarchive writes each attribute in both ways.
-        self.xattrs.retain(|(known, _)| *known != key);
+        // Of two with the same name the last one counts when they are set in this order: libarchive writes each
+        // attribute in both ways. Looking for them here would take the square of their number.
         self.xattrs.push((key, value));
         Some(())
     }
@@ -156,28 +158,6 @@ fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
             }
             byte => *byte,
         });
-    }
-    Some(bytes)
-}
-
-/// RFC 4648, with or without the signs that fill it up.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let (mut bytes, mut bits, mut count) = (Vec::new(), 0u32, 0);
-    for byte in text.iter().filter(|byte| !matches!(byte, b'=' | b'\n')) {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
     }
     Some(bytes)
 }

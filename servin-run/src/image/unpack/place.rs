@@ -12,7 +12,7 @@ use rustix::io::{self, Errno};
 use super::super::copy::DIRECTORY;
 use super::super::tar::Time;
 use super::whiteout::{Whiteouts, is_whiteout};
-use super::{shown, split};
+use super::{Unpacked, shown, split};
 use crate::error::{Error, Result};
 use crate::sys::path::{mkdirat, openat, statat, unlinkat};
 
@@ -98,12 +98,12 @@ impl<'a> Current<'a> {
     }
 
     /// Goes to the directory `path`, a clean one; directories that are missing are made and noted.
-    pub fn enter(&mut self, path: &[u8], whiteouts: Whiteouts, implicit: &mut Vec<Vec<u8>>) -> Result<()> {
+    pub fn enter(&mut self, path: &[u8], whiteouts: Whiteouts, notes: &mut Unpacked) -> Result<()> {
         if self.directory.is_some() && self.path == path {
             return Ok(());
         }
         let opened = match self.look(path) {
-            Err(Errno::NOENT | Errno::NOTDIR) => return self.make(path, whiteouts, implicit),
+            Err(Errno::NOENT | Errno::NOTDIR) => return self.make(path, whiteouts, notes),
             opened => opened.map_err(|errno| refused(path, errno))?,
         };
         self.go_to(opened, path)
@@ -115,16 +115,19 @@ impl<'a> Current<'a> {
     }
 
     /// Makes what is missing on the way to `path`, one component at a time.
-    fn make(&mut self, path: &[u8], whiteouts: Whiteouts, implicit: &mut Vec<Vec<u8>>) -> Result<()> {
+    fn make(&mut self, path: &[u8], whiteouts: Whiteouts, notes: &mut Unpacked) -> Result<()> {
         let mut end = 0;
         let failed = |errno| refused(path, errno);
-        self.enter(b"", whiteouts, implicit)?;
+        self.enter(b"", whiteouts, notes)?;
         while end < path.len() {
             let start = if end == 0 { 0 } else { end + 1 };
             end = path[start..].iter().position(|byte| *byte == b'/').map_or(path.len(), |at| start + at);
             let name = &path[start..end];
             let opened = match openat(&*self, name, DIRECTORY, Mode::empty()) {
-                Err(Errno::NOENT) => self.directory(name, &path[..end], implicit, None),
+                Err(Errno::NOENT) => {
+                    notes.add_implicit(&path[..end])?;
+                    self.directory(name)
+                }
                 Err(Errno::NOTDIR) => {
                     // In this layer it was removed before, so that what was in it stays hidden.
                     let stat = statat(&*self, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
@@ -132,7 +135,10 @@ impl<'a> Current<'a> {
                         return Err(failed(if is_link(&stat) { Errno::LOOP } else { Errno::NOTDIR }));
                     }
                     unlinkat(&*self, name, AtFlags::empty()).map_err(failed)?;
-                    self.directory(name, &path[..end], implicit, Some(whiteouts))
+                    self.directory(name).and_then(|directory| {
+                        whiteouts.hide_below(directory.as_fd())?;
+                        Ok(directory)
+                    })
                 }
                 opened => opened,
             };
@@ -141,21 +147,10 @@ impl<'a> Current<'a> {
         Ok(())
     }
 
-    fn directory(
-        &mut self,
-        name: &[u8],
-        path: &[u8],
-        implicit: &mut Vec<Vec<u8>>,
-        hides: Option<Whiteouts>,
-    ) -> io::Result<OwnedFd> {
+    fn directory(&mut self, name: &[u8]) -> io::Result<OwnedFd> {
         self.touched = true;
         mkdirat(&*self, name, Mode::from_raw_mode(0o755))?;
-        let directory = openat(&*self, name, DIRECTORY, Mode::empty())?;
-        match hides {
-            Some(whiteouts) => whiteouts.hide_below(directory.as_fd())?,
-            None => implicit.push(path.to_vec()),
-        }
-        Ok(directory)
+        openat(&*self, name, DIRECTORY, Mode::empty())
     }
 }
 

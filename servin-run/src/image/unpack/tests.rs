@@ -211,6 +211,22 @@ fn directories_without_an_entry_and_links_to_layers_below_are_completed() {
 }
 
 #[test]
+fn a_name_of_many_directories_does_not_fill_the_memory() {
+    let place = Place::new("many");
+    // 60 KB that stand for 30,000 directories, whose names together have 900 MB.
+    let deep = entry(Kind::File, &("d/".repeat(30_000) + "f"), "");
+    let error = place.unpack(&[deep], Whiteouts::User).expect_err("refused").to_string();
+    let removed = std::process::Command::new("rm").arg("-rf").arg(&place.0).status();
+    assert!(removed.expect("rm").success());
+    assert!(error.ends_with("too many directories without entries, or links to nothing"), "{error:.100}");
+    let place = Place::new("links");
+    let target = "t".repeat(200) + "/" + &"u".repeat(200);
+    let nowhere = |number: usize| entry(Kind::HardLink, &format!("{number}"), &target);
+    let entries: Vec<Entry> = (0..9000).map(nowhere).collect();
+    assert_eq!(place.unpack(&entries, Whiteouts::User).expect("few enough").links.len(), 9000);
+}
+
+#[test]
 fn no_archive_leaves_its_directory() {
     let place = Place::new("fuzz");
     let entries = [
