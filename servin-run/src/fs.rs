@@ -30,6 +30,13 @@ pub fn read_text(path: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::new(format_args!("{path}: not UTF-8")))
 }
 
+/// The text of a file in which anybody may have put anything, such as a process its name in /proc. What is not UTF-8
+/// is replaced: it must not hide the rest.
+pub fn read_lossy(path: &str) -> Result<String> {
+    let bytes = read_to_end(open(path)?).step(|| format!("read {path}"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Reads a regular file, of which less than was asked for is the end.
 pub fn read_whole(file: impl AsFd) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use servin_tests::{
     Bundle, Terminal, alone, forget_home, kill, oci, reap_one, receive_descriptor, scratch, servin,
-    servin_run, start, state, status, within,
+    servin_run, start, state, status, until, within,
 };
 
 fn sleeper() -> Bundle {
@@ -58,6 +58,25 @@ fn a_container_is_created_started_killed_and_deleted() {
         assert_eq!((&seen["status"], &seen["pid"]), (&json!("stopped"), &json!(0)));
         bundle.oci("delete", &[]).succeeds();
         bundle.oci("state", &[]).fails(&["does not exist"]);
+    });
+}
+
+/// Whoever reads /proc as UTF-8 does not see it any more.
+#[test]
+fn a_process_whose_name_is_no_text_is_seen_and_killed_all_the_same() {
+    alone(|| {
+        let script = r"printf '\377) \376' > /proc/self/comm; touch /tmp/named; while :; do sleep 1; done";
+        let bundle = shell(script).writable();
+        let pid = bundle.started();
+        until("the process has its name", || bundle.root().join("tmp/named").exists());
+        assert_eq!(status(bundle.name()), "running");
+        let listed = oci(&["ps", "--format", "json", bundle.name()]).succeeds().json();
+        assert!(listed.as_array().is_some_and(|pids| pids.contains(&json!(pid))), "{listed}");
+        let rows = oci(&["ps", bundle.name()]).succeeds().out;
+        assert!(rows.contains(&pid.to_string()), "{rows}");
+        bundle.exec(&[], &["true"]).succeeds();
+        oci(&["kill", bundle.name(), "KILL"]).succeeds();
+        bundle.ended(pid);
     });
 }
 

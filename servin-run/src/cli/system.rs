@@ -15,7 +15,7 @@ use crate::cgroup::Hierarchy;
 use crate::container::people::{Phase, Store};
 use crate::container::volume::Volumes;
 use crate::error::{Result, Step};
-use crate::fs::{read_text, tree};
+use crate::fs::{read_lossy, read_text, tree};
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::image::host;
 use crate::spec::json::object;
@@ -218,7 +218,7 @@ pub fn info(invocation: &Invocation, given: &Given) -> Result<i32> {
 
 /// What the distribution calls itself (os-release(5)).
 fn operating_system() -> String {
-    let text = read_text("/etc/os-release").unwrap_or_default();
+    let text = read_lossy("/etc/os-release").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     name.map_or_else(|| "Linux".into(), |name| name.trim_matches(['"', '\'']).into())
 }

@@ -13,7 +13,7 @@ use rustix::io::{self, Errno};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result, Step};
-use crate::fs::read_text;
+use crate::fs::{read_lossy, read_text};
 use crate::sys::clock;
 use crate::sys::path::{openat, stat};
 use crate::sys::signal::{kill, pidfd_send_signal};
@@ -142,7 +142,7 @@ impl Alive {
 
 /// The state's letter and the start of a process.
 fn status(pid: Pid) -> Option<(u8, u64)> {
-    let text = read_text(&format!("/proc/{pid}/stat")).ok()?;
+    let text = read_lossy(&format!("/proc/{pid}/stat")).ok()?;
     // The name in brackets may hold anything, brackets too.
     let (_, fields) = text.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
@@ -159,6 +159,23 @@ fn boot() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_with_a_name_that_is_no_text_is_found() {
+        use std::io::{BufRead, BufReader};
+        use std::process::{Command, Stdio};
+        let script = r"printf '\377) \376' > /proc/$$/comm && echo ready && read end";
+        let mut child = Command::new("sh");
+        child.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = child.spawn().expect("a process");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        let identity = Identity::of(Pid::from_raw(child.id() as i32).expect("a pid"));
+        let found = identity.and_then(|identity| identity.find());
+        drop(child.stdin.take());
+        child.wait().expect("waited for");
+        assert!(found.expect("looked for").is_some());
+    }
 
     #[test]
     fn a_process_is_itself_and_no_other_and_gone_when_it_ended() {

@@ -17,7 +17,7 @@ use self::configuration::Configuration;
 use self::message::{Answer, Kind, MAX_NAME};
 use super::http::stream::{MILLISECOND, Stream, Tcp, datagrams, receive};
 use crate::error::{Error, Result};
-use crate::fs::read_text;
+use crate::fs::read_lossy;
 
 const PORT: u16 = 53;
 
@@ -31,7 +31,7 @@ pub fn resolve(name: &str) -> Result<Vec<IpAddr>> {
     if !is_name(bare) {
         return Err(Error::new(format_args!("{name:?} is not the name of a host")));
     }
-    let hosts = configuration::hosts(&read_text("/etc/hosts").unwrap_or_default(), bare);
+    let hosts = configuration::hosts(&read_lossy("/etc/hosts").unwrap_or_default(), bare);
     if !hosts.is_empty() {
         return Ok(hosts);
     }
@@ -39,7 +39,7 @@ pub fn resolve(name: &str) -> Result<Vec<IpAddr>> {
     if bare.eq_ignore_ascii_case("localhost") {
         return Ok(alloc::vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]);
     }
-    let configuration = Configuration::parse(&read_text("/etc/resolv.conf").unwrap_or_default());
+    let configuration = Configuration::parse(&read_lossy("/etc/resolv.conf").unwrap_or_default());
     look_up(name, &configuration)
 }
 

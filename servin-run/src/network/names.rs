@@ -15,7 +15,7 @@ use super::state::{Places, Record};
 use super::wish::{self, ExtraHost, Wish};
 use crate::error::{Result, Step};
 use crate::fs::copy::write_all;
-use crate::fs::read_text;
+use crate::fs::read_lossy;
 use crate::fs::whole::write_whole;
 use crate::spec;
 use crate::sys::path::openat;
@@ -56,7 +56,7 @@ pub fn mounts(places: &Places, id: &str, wish: &Wish) -> Vec<spec::Mount> {
 pub fn files(places: &Places, id: &str, hostname: &str, wish: &Wish) -> Result<()> {
     let host = wish.mode == wish::Mode::Host;
     let hosts = match host {
-        true => read_text("/etc/hosts").unwrap_or_else(|_| LOCALHOST.into()),
+        true => read_lossy("/etc/hosts").unwrap_or_else(|_| LOCALHOST.into()),
         false => LOCALHOST.into(),
     };
     let hosts = hosts + &extra_lines(&wish.extra_hosts, None);
@@ -174,12 +174,12 @@ fn is_loopback(server: &str) -> bool {
 }
 
 fn resolver(places: &Places, wish: &Wish) -> String {
-    let mut resolver = parse(&read_text("/etc/resolv.conf").unwrap_or_default());
+    let mut resolver = parse(&read_lossy("/etc/resolv.conf").unwrap_or_default());
     let own_namespace = matches!(wish.mode, wish::Mode::Networks | wish::Mode::User);
     let local = |resolver: &Resolver| resolver.servers.iter().all(|server| is_loopback(server));
     if own_namespace && wish.dns.is_empty() {
         if local(&resolver)
-            && let Ok(text) = read_text(SYSTEMD)
+            && let Ok(text) = read_lossy(SYSTEMD)
         {
             let real = parse(&text);
             if !local(&real) {

@@ -10,7 +10,7 @@ use crate::cli::output;
 
 use crate::container::record::Container;
 use crate::error::{Error, Result};
-use crate::fs::read_text;
+use crate::fs::read_lossy;
 use crate::spec::{self, State};
 
 const LIST: Command = Command {
@@ -104,11 +104,11 @@ fn is_json(given: &Given) -> Result<bool> {
 
 /// What ps(1) shows of a process; none if it has just ended.
 pub fn row(pid: i32) -> Option<[String; 5]> {
-    let status = read_text(&format!("/proc/{pid}/status")).ok()?;
+    let status = read_lossy(&format!("/proc/{pid}/status")).ok()?;
     let field = |name: &str| -> Option<&str> {
         status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next())
     };
-    let stat = read_text(&format!("/proc/{pid}/stat")).ok()?;
+    let stat = read_lossy(&format!("/proc/{pid}/stat")).ok()?;
     let (_, after) = stat.rsplit_once(')')?;
     let mut fields = after.split_ascii_whitespace();
     // Fields 14 and 15 of proc_pid_stat(5), in hundredths of a second on all our architectures (USER_HZ).
@@ -116,7 +116,7 @@ pub fn row(pid: i32) -> Option<[String; 5]> {
     let system: u64 = fields.next()?.parse().ok()?;
     let seconds = (user + system) / 100;
     let time = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let arguments = read_text(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let arguments = read_lossy(&format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let command = match arguments.is_empty() {
         true => format!("[{}]", field("Name:")?),
         false => arguments.trim_end_matches('\0').replace('\0', " "),

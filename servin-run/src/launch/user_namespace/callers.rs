@@ -8,7 +8,7 @@ use rustix::process::{getegid, geteuid};
 
 use super::{helper, within};
 use crate::error::Result;
-use crate::fs::read_text;
+use crate::fs::read_lossy;
 use crate::plan::namespaces;
 use crate::spec::IdMapping;
 
@@ -18,7 +18,7 @@ pub fn user_name() -> String {
         return "root".into();
     }
     let uid = format!("{}", geteuid());
-    let passwd = read_text("/etc/passwd").unwrap_or_default();
+    let passwd = read_lossy("/etc/passwd").unwrap_or_default();
     let entry = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -37,7 +37,7 @@ pub fn id_maps() -> Option<[Vec<IdMapping>; 2]> {
     let own = |host_id: u32| Vec::from([IdMapping { container_id: 0, host_id, size: 1 }]);
     let mut maps = [own(geteuid().as_raw()), own(getegid().as_raw())];
     let given = ["/etc/subuid", "/etc/subgid"].map(|path| {
-        let text = read_text(path).unwrap_or_default();
+        let text = read_lossy(path).unwrap_or_default();
         subordinate(&text, &name, &number)
     });
     let [uids, gids] = &given;
