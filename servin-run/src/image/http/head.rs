@@ -59,7 +59,8 @@ impl Head {
     /// Reads a head that ends with an empty line.
     pub fn parse(bytes: &[u8]) -> Result<Head> {
         let wrong = |what: &str| Error::new(format_args!("not an answer of HTTP/1.1: {what}"));
-        let text = core::str::from_utf8(bytes).map_err(|_| wrong("its head is not text"))?;
+        // Values may have bytes of any coding (RFC 9110 section 5.5, obs-text); none of those is for us.
+        let text = String::from_utf8_lossy(bytes);
         let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
         let first = lines.next().unwrap_or_default();
         let (version, rest) = first.split_once(' ').ok_or_else(|| wrong("it has no status"))?;
@@ -145,6 +146,8 @@ mod tests {
         assert_eq!((head.status, head.keeps), (206, true));
         assert_eq!(head.headers.all("A").collect::<Vec<_>>(), ["b c", "d"]);
         assert!(head.headers.lists("connection", "close") && !head.headers.lists("connection", "clos"));
+        let foreign = Head::parse(b"HTTP/1.1 200 OK\r\nServer: Z\xfcrich\r\nA: b\r\n\r\n").expect("Latin-1");
+        assert_eq!(foreign.headers.get("a"), Some("b"));
         assert_eq!(
             Head::parse(b"HTTP/1.0 404\n\n").map(|head| (head.status, head.keeps)).expect("short"),
             (404, false)
