@@ -8,8 +8,9 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use rustix::fd::BorrowedFd;
-use rustix::io::Errno;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::{self, Errno};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::{Error, Result, Step};
 use crate::spec::DeviceRule;
@@ -206,7 +207,7 @@ pub fn replace(cgroup: BorrowedFd<'_>, program: &[Instruction]) -> Result<()> {
             _ => error,
         }
     };
-    let new = bpf::load_device_program(program).map_err(hint)?;
+    let new = load_program(program).map_err(hint)?;
     // No more than 64 can be attached to a cgroup (BPF_CGROUP_MAX_PROGS).
     let mut ids = [0; 64];
     let count = bpf::query(cgroup, &mut ids).map_err(hint)?;
@@ -229,6 +230,20 @@ pub fn replace(cgroup: BorrowedFd<'_>, program: &[Instruction]) -> Result<()> {
         bpf::detach(cgroup, program).step(|| "detach an old device program from the cgroup")?;
     }
     Ok(())
+}
+
+/// Loads a program. Before Linux 5.11 its pages count as locked memory of the user, root too, against this process's
+/// limit, which a dozen containers reach: EPERM. Then it is loaded without that limit, which nobody inherits.
+fn load_program(program: &[Instruction]) -> io::Result<OwnedFd> {
+    let loaded = bpf::load_device_program(program);
+    if !matches!(loaded, Err(Errno::PERM)) {
+        return loaded;
+    }
+    let own = getrlimit(Resource::Memlock);
+    setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None }).map_err(|_| Errno::PERM)?;
+    let loaded = bpf::load_device_program(program);
+    let _ = setrlimit(Resource::Memlock, own);
+    loaded
 }
 
 #[cfg(test)]
