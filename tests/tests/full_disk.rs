@@ -95,6 +95,28 @@ fn a_container_whose_start_cannot_be_written_down_is_not_left_half_started() {
 }
 
 #[test]
+fn the_log_goes_on_with_a_whole_line_when_there_is_room_again() {
+    alone(|| {
+        let disk = Disk::new();
+        let people = disk.people().flags(&["--name", "full"]);
+        let (go, on) = (people.root().join("go"), people.root().join("on"));
+        let wait = |file: &str| format!("while ! test -e /{file}; do sleep 0.05; done;");
+        let script = format!("echo ready; {} seq 1000; echo printed; {} echo after", wait("go"), wait("on"));
+        let mut running = people.start(&["sh", "-c", &script]);
+        running.says("ready");
+        disk.fill(1);
+        fs::write(go, "").expect("let it go on");
+        running.says("printed");
+        disk.make_room();
+        fs::write(on, "").expect("let it go on");
+        running.finish().succeeds();
+        let logged = disk.servin("logs", &["full"]).succeeds().out;
+        assert!(logged.starts_with("ready\n") && logged.ends_with("\nafter\n"), "{logged}");
+        disk.servin("rm", &["full"]).succeeds();
+    });
+}
+
+#[test]
 fn output_that_is_lost_is_an_error() {
     alone(|| {
         let mut command = People::of("busybox").flags(&["--network", "none"]).command(&["echo", "lost"]);

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{OFlags, fstat};
+use rustix::fs::{OFlags, fstat, ftruncate};
 
 use crate::container::people::{self, LogSettings};
 use crate::container::time;
@@ -183,12 +183,13 @@ impl Log {
         self.pieces[stream] = !whole;
     }
 
-    /// If the disk is full, lines are lost and the container goes on.
+    /// If the disk is full, lines are lost and the container goes on; a part of a line would spoil the next one too.
     fn flush(&mut self, text: &[u8]) {
-        if let Some(file) = &self.file
-            && write_all(file.as_fd(), text).is_ok()
-        {
+        let Some(file) = &self.file else { return };
+        if write_all(file.as_fd(), text).is_ok() {
             self.size += text.len() as u64;
+        } else if fstat(file).is_ok_and(|stat| stat.st_size as u64 > self.size) {
+            let _ = ftruncate(file, self.size);
         }
     }
 
