@@ -205,7 +205,7 @@ mod tests {
         // proc has neither shared extents nor copy_file_range, and sizes of 0.
         let scratch = Scratch::new("copy");
         let root = open_at(rustix::fs::CWD, scratch.path(), DIRECTORY).unwrap();
-        let tree = Tree::new(root);
+        let mut tree = Tree::new(root);
         let read = || std::fs::read("/proc/kallsyms").unwrap();
         for name in (0..10).map(|number| format!("a/{number}")) {
             let before = read();
