@@ -14,7 +14,7 @@ use super::arguments::{Flag, Given, Group, flag};
 use super::output;
 use crate::container::people::short;
 use crate::error::{Error, Result};
-use crate::spec::json::{Json, to_json, to_json_pretty_list};
+use crate::spec::json::{Encode, to_json, to_json_pretty_list};
 use template::Template;
 
 const FORMAT: Flag = flag("format", None, Some("FORMAT"), "json, table or a template such as '{{.ID}}'");
@@ -50,7 +50,7 @@ pub fn row(fields: &[(&str, &str)]) -> Value {
 }
 
 /// A document as a value, to fill a template from.
-pub fn value(document: &dyn Json) -> Value {
+pub fn value(document: &dyn Encode) -> Value {
     json::from_str(&to_json(document)).unwrap_or_default()
 }
 
@@ -81,7 +81,7 @@ pub fn lines(given: &Given, columns: &[Column], key: &str, rows: &[Value]) -> Re
 }
 
 /// Prints documents as the flag of [`INSPECT`] asks: a list of them, or a template filled by each.
-pub fn inspect(given: &Given, documents: &[&dyn Json]) -> Result<i32> {
+pub fn inspect(given: &Given, documents: &[&dyn Encode]) -> Result<i32> {
     match given.value("format") {
         None => output::result(to_json_pretty_list(documents))?,
         Some("json") => documents.iter().try_for_each(|document| output::result(to_json(*document)))?,

@@ -9,12 +9,12 @@ use super::format::units;
 use super::{Invocation, format as output_format, output};
 use crate::container::time;
 use crate::error::{Error, Result};
-use crate::image::documents::{ImageConfig, RunConfig};
+use crate::image::documents::RunConfig;
 use crate::image::pull::Platform;
 use crate::image::reference::Reference;
 use crate::image::store::{Image, Store};
 use crate::image::tar::Limits;
-use crate::spec::json::object;
+use crate::spec::json::{Encode, written};
 
 pub mod export;
 pub mod import;
@@ -125,50 +125,50 @@ pub const INSPECT: Command = Command {
     last_word: usize::MAX,
 };
 
-object! {
+written! {
     /// What `inspect` prints, in Docker's words.
-    pub struct Inspected {
+    pub struct Inspected<'a> {
         /// The configuration's digest.
-        "Id" => id: String,
+        "Id" => id: &'a str,
         /// The manifest's digest.
-        "Digest" => digest: String,
+        "Digest" => digest: &'a str,
         /// Its names with tags.
         "RepoTags" => repo_tags: Vec<String>,
         /// Its names with digests.
         "RepoDigests" => repo_digests: Vec<String>,
         /// When it was made.
-        "Created" => created: Option<String>,
+        "Created" => created: Option<&'a str>,
         /// Who made it.
-        "Author" => author: Option<String>,
+        "Author" => author: Option<&'a str>,
         /// What it runs on.
-        "Architecture" => architecture: String,
+        "Architecture" => architecture: &'a str,
         /// What it runs on.
-        "Variant" => variant: Option<String>,
+        "Variant" => variant: Option<&'a str>,
         /// What it runs on.
-        "Os" => os: String,
+        "Os" => os: &'a str,
         /// Bytes of its layers' archives.
         "Size" => size: u64,
         /// How its containers run.
-        "Config" => config: Option<RunConfig>,
+        "Config" => config: Option<&'a RunConfig>,
         /// Its layers.
-        "RootFS" => root_fs: InspectedLayers,
+        "RootFS" => root_fs: InspectedLayers<'a>,
     }
 
     /// The layers of an image.
-    pub struct InspectedLayers {
+    pub struct InspectedLayers<'a> {
         /// `layers`.
-        "Type" => kind: String,
+        "Type" => kind: &'a str,
         /// The digests of their archives.
-        "Layers" => layers: Vec<String>,
+        "Layers" => layers: &'a [String],
     }
 }
 
 /// What is known of an image.
-pub fn inspected(store: &Store, image: &Image) -> Inspected {
-    let ImageConfig { created, author, architecture, variant, os, config, rootfs, .. } = image.config.clone();
+pub fn inspected<'a>(store: &Store, image: &'a Image) -> Inspected<'a> {
+    let of = &image.config;
     Inspected {
-        id: image.id.clone(),
-        digest: image.digest.clone(),
+        id: &image.id,
+        digest: &image.digest,
         repo_tags: image
             .references
             .iter()
@@ -176,14 +176,14 @@ pub fn inspected(store: &Store, image: &Image) -> Inspected {
             .map(Reference::familiar)
             .collect(),
         repo_digests: repo_digests(image),
-        created,
-        author,
-        architecture,
-        variant,
-        os,
+        created: of.created.as_deref(),
+        author: of.author.as_deref(),
+        architecture: &of.architecture,
+        variant: of.variant.as_deref(),
+        os: &of.os,
         size: store.size(image),
-        config,
-        root_fs: InspectedLayers { kind: rootfs.kind, layers: rootfs.diff_ids },
+        config: of.config.as_ref(),
+        root_fs: InspectedLayers { kind: &of.rootfs.kind, layers: &of.rootfs.diff_ids },
     }
 }
 
@@ -205,10 +205,9 @@ fn repo_digests(image: &Image) -> Vec<String> {
 pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
     given.between(&INSPECT, "an image", 1, usize::MAX)?;
     let store = store(invocation, given)?;
-    let found = given.words.iter().map(|word| store.get(word).map(|image| inspected(&store, &image)));
-    let found = found.collect::<Result<Vec<_>>>()?;
-    let documents: Vec<&dyn crate::spec::json::Json> =
-        found.iter().map(|document| document as &dyn crate::spec::json::Json).collect();
+    let images = given.words.iter().map(|word| store.get(word)).collect::<Result<Vec<_>>>()?;
+    let found: Vec<Inspected> = images.iter().map(|image| inspected(&store, image)).collect();
+    let documents: Vec<&dyn Encode> = found.iter().map(|document| document as &dyn Encode).collect();
     output_format::inspect(given, &documents)
 }
 

@@ -14,7 +14,7 @@ use crate::container::view;
 use crate::container::volume::{MountPoint, Volumes};
 use crate::error::{Error, Result};
 use crate::spec;
-use crate::spec::json::{Json, object};
+use crate::spec::json::{Encode, Present, written};
 use crate::supervise::log::Driver;
 
 /// The table's entry.
@@ -35,21 +35,21 @@ pub const INSPECT: Command = Command {
     last_word: usize::MAX,
 };
 
-object! {
+written! {
     /// A container.
-    pub struct Container {
+    pub struct Container<'a> {
         /// Its id.
-        "Id" => id: String,
+        "Id" => id: &'a str,
         /// When it was created.
-        "Created" => created: String,
+        "Created" => created: &'a str,
         /// The program.
-        "Path" => path: String,
+        "Path" => path: &'a str,
         /// And its arguments.
-        "Args" => args: Present,
+        "Args" => args: Present<&'a [String]>,
         /// What has become of it.
-        "State" => state: State,
+        "State" => state: State<'a>,
         /// The image's id.
-        "Image" => image: String,
+        "Image" => image: &'a str,
         /// The file of its log.
         "LogPath" => log_path: String,
         /// A slash and its name.
@@ -57,17 +57,17 @@ object! {
         /// How often its restart policy has started it again.
         "RestartCount" => restart_count: u32,
         /// What its files are.
-        "Driver" => driver: String,
+        "Driver" => driver: &'a str,
         /// The operating system.
-        "Platform" => platform: String,
+        "Platform" => platform: &'a str,
         /// What depends on the host.
-        "HostConfig" => host_config: host::HostConfig,
+        "HostConfig" => host_config: host::HostConfig<'a>,
         /// What is mounted.
-        "Mounts" => mounts: Vec<MountPoint>,
+        "Mounts" => mounts: &'a [MountPoint],
         /// What does not.
-        "Config" => config: Config,
+        "Config" => config: Config<'a>,
         /// How it is connected.
-        "NetworkSettings" => networks: networks::Settings,
+        "NetworkSettings" => networks: networks::Settings<'a>,
         /// Bytes that it has written, with --size.
         "SizeRw" => size: Option<u64>,
         /// Its bundle: the OCI configuration is in it (not in Docker).
@@ -75,9 +75,9 @@ object! {
     }
 
     /// What has become of a container.
-    pub struct State {
+    pub struct State<'a> {
         /// In a word.
-        "Status" => status: String,
+        "Status" => status: &'a str,
         /// It runs, perhaps paused.
         "Running" => running: bool,
         /// It is frozen.
@@ -93,21 +93,21 @@ object! {
         /// How it ended.
         "ExitCode" => exit_code: i32,
         /// Why it could not be started.
-        "Error" => error: String,
+        "Error" => error: &'a str,
         /// When it was started.
-        "StartedAt" => started_at: String,
+        "StartedAt" => started_at: &'a str,
         /// When it ended.
-        "FinishedAt" => finished_at: String,
+        "FinishedAt" => finished_at: &'a str,
         /// Whether it is well.
-        "Health" => health: Option<HealthState>,
+        "Health" => health: Option<&'a HealthState>,
     }
 
     /// What does not depend on the host.
-    pub struct Config {
+    pub struct Config<'a> {
         /// The host name.
-        "Hostname" => hostname: String,
+        "Hostname" => hostname: &'a str,
         /// The NIS domain name.
-        "Domainname" => domainname: String,
+        "Domainname" => domainname: &'a str,
         /// Who it runs as.
         "User" => user: String,
         /// It has a terminal.
@@ -117,46 +117,23 @@ object! {
         /// The input ends with the command that started it.
         "StdinOnce" => stdin_once: bool,
         /// The environment.
-        "Env" => env: Present,
+        "Env" => env: Present<&'a [String]>,
         /// The program and its arguments.
-        "Cmd" => cmd: Present,
+        "Cmd" => cmd: Present<&'a [String]>,
         /// The image as it was named.
-        "Image" => image: String,
+        "Image" => image: &'a str,
         /// The working directory.
-        "WorkingDir" => working_dir: String,
+        "WorkingDir" => working_dir: &'a str,
         /// Notes.
-        "Labels" => labels: Map,
+        "Labels" => labels: Present<&'a [(String, String)]>,
         /// The signal of `stop`.
         "StopSignal" => stop_signal: Option<String>,
         /// The seconds that it waits.
         "StopTimeout" => stop_timeout: Option<i32>,
         /// How it is found out whether it is well.
-        "Healthcheck" => healthcheck: Option<HealthCheck>,
+        "Healthcheck" => healthcheck: Option<&'a HealthCheck>,
     }
 }
-
-/// A list that is there even when it is empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Present(Vec<String>);
-
-/// A map in the same way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Map(Vec<(String, String)>);
-
-macro_rules! present {
-    ($($type:ty),*) => { $(
-        impl Json for $type {
-            fn decode(&mut self, value: &spec::json::Value, at: &spec::json::Path) -> Result<()> {
-                self.0.decode(value, at)
-            }
-
-            fn encode(&self, out: &mut spec::json::Writer) {
-                self.0.encode(out);
-            }
-        }
-    )* };
-}
-present!(Present, Map);
 
 /// Runs the command. A word that no container has may be that of an image, a volume or a network.
 pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
@@ -183,63 +160,82 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
             )));
         }
     }
-    let size = given.switch("size", false);
-    let documents = given.words.iter().map(|word| {
-        let mut document = document(&store.find(word)?, &store.path(""))?;
-        document.size = if size { Some(system::written(&store, &document.id)?) } else { None };
-        Ok(document)
-    });
-    let documents = documents.collect::<Result<Vec<_>>>()?;
-    let documents: Vec<&dyn Json> = documents.iter().map(|document| document as &dyn Json).collect();
+    let found = given.words.iter().map(|word| Found::read(store.find(word)?)).collect::<Result<Vec<_>>>()?;
+    let containers = store.path("");
+    let mut documents = Vec::new();
+    for one in &found {
+        let mut document = document(one, &containers)?;
+        if given.switch("size", false) {
+            document.size = Some(system::written(&store, document.id)?);
+        }
+        documents.push(document);
+    }
+    let documents: Vec<&dyn Encode> = documents.iter().map(|document| document as &dyn Encode).collect();
     output_format::inspect(given, &documents)
 }
 
+/// A container with its configuration.
+pub struct Found {
+    entry: Entry,
+    config: spec::Config,
+}
+
+impl Found {
+    fn read(entry: Entry) -> Result<Found> {
+        let text = entry.directory.read(CONFIG)?.unwrap_or_default();
+        let config = spec::parse(&text, &entry.directory.file(CONFIG))?;
+        Ok(Found { entry, config })
+    }
+
+    /// The parts that the configuration of every person's container has.
+    fn parts(&self) -> Result<(&spec::Process, &spec::Linux)> {
+        self.config.process.as_ref().zip(self.config.linux.as_ref()).ok_or_else(|| {
+            let file = self.entry.directory.file(CONFIG);
+            Error::new(format_args!("{file}: process or linux is missing"))
+        })
+    }
+}
+
 /// All that is known of a container; `containers` is the folder of all, with a slash.
-fn document(entry: &Entry, containers: &str) -> Result<Container> {
+fn document<'a>(found: &'a Found, containers: &str) -> Result<Container<'a>> {
+    let Found { entry, config } = found;
+    let (process, _) = found.parts()?;
     let record = &entry.record;
-    let text = entry.directory.read(CONFIG)?.unwrap_or_default();
-    let config: spec::Config = spec::parse(&text, &entry.directory.file(CONFIG))?;
-    let has_layer = view::upper(&config).is_some();
-    let (path, args) = record
-        .command
-        .split_first()
-        .map_or((String::new(), Vec::new()), |(path, args)| (path.clone(), args.to_vec()));
-    let driver = Driver::by_name(&record.log.driver).unwrap_or(Driver::Json);
-    let log_path = match driver {
+    let (path, args) =
+        record.command.split_first().map_or(("", &[][..]), |(path, args)| (path.as_str(), args));
+    let log_path = match Driver::by_name(&record.log.driver).unwrap_or(Driver::Json) {
         Driver::None => String::new(),
         driver => format!("{}/{}", entry.directory.file(LOG), driver.file()),
     };
-    let host_config = host::host_config(record, &config)?;
-    let process = config.process.unwrap_or_default();
     Ok(Container {
-        id: record.id.clone(),
-        created: record.created.clone(),
+        id: &record.id,
+        created: &record.created,
         path,
         args: Present(args),
         state: state(entry),
-        image: record.image_id.clone().unwrap_or_default(),
+        image: record.image_id.as_deref().unwrap_or_default(),
         log_path,
         name: format!("/{}", record.name),
         restart_count: record.state.restarts,
-        driver: if has_layer { "overlay2" } else { "directory" }.into(),
-        platform: "linux".into(),
-        host_config,
-        mounts: record.mounts.clone(),
+        driver: if view::upper(config).is_some() { "overlay2" } else { "directory" },
+        platform: "linux",
+        host_config: host::host_config(found)?,
+        mounts: &record.mounts,
         config: Config {
-            hostname: config.hostname.unwrap_or_default(),
-            domainname: config.domainname.unwrap_or_default(),
+            hostname: config.hostname.as_deref().unwrap_or_default(),
+            domainname: config.domainname.as_deref().unwrap_or_default(),
             user: format!("{}:{}", process.user.uid, process.user.gid),
             tty: record.terminal,
             open_stdin: record.input,
             stdin_once: record.input_once,
-            env: Present(process.env),
-            cmd: Present(record.command.clone()),
-            image: record.image.clone().unwrap_or_default(),
-            working_dir: process.cwd,
-            labels: Map(record.labels.clone()),
+            env: Present(&process.env),
+            cmd: Present(&record.command),
+            image: record.image.as_deref().unwrap_or_default(),
+            working_dir: &process.cwd,
+            labels: Present(&record.labels),
             stop_signal: record.stop_signal.map(|number| number.to_string()),
             stop_timeout: record.stop_timeout,
-            healthcheck: record.health.clone(),
+            healthcheck: record.health.as_ref(),
         },
         networks: networks::settings(record),
         size: None,
@@ -247,12 +243,11 @@ fn document(entry: &Entry, containers: &str) -> Result<Container> {
     })
 }
 
-fn state(entry: &Entry) -> State {
+fn state(entry: &Entry) -> State<'_> {
     let state = &entry.record.state;
     const NEVER: &str = "0001-01-01T00:00:00Z";
-    let time = |time: &Option<String>| time.clone().unwrap_or_else(|| NEVER.into());
     State {
-        status: state.phase.as_str().into(),
+        status: state.phase.as_str(),
         running: matches!(state.phase, Phase::Running | Phase::Paused),
         paused: state.phase == Phase::Paused,
         restarting: state.phase == Phase::Restarting,
@@ -260,9 +255,9 @@ fn state(entry: &Entry) -> State {
         dead: false,
         pid: state.pid.unwrap_or(0),
         exit_code: state.exit_code.unwrap_or(0),
-        error: state.error.clone().unwrap_or_default(),
-        started_at: time(&state.started),
-        finished_at: time(&state.finished),
-        health: state.health.clone(),
+        error: state.error.as_deref().unwrap_or_default(),
+        started_at: state.started.as_deref().unwrap_or(NEVER),
+        finished_at: state.finished.as_deref().unwrap_or(NEVER),
+        health: state.health.as_ref(),
     }
 }

@@ -17,7 +17,7 @@ use crate::network::state::{Record, State};
 use crate::network::subnet::Subnet;
 use crate::network::{Container, Mode, Places, attach, restore};
 use crate::order;
-use crate::spec::json::{Json, object};
+use crate::spec::json::{Encode, Present, written};
 
 /// `servin network create`.
 pub const CREATE: Command = Command {
@@ -233,14 +233,14 @@ pub fn list(invocation: &Invocation, given: &Given) -> Result<i32> {
     form::list(given, COLUMNS, "ID", &rows)
 }
 
-object! {
+written! {
     /// Docker's document of a network.
-    pub struct Document {
-        "Name" => name: String,
-        "Id" => id: String,
+    pub struct Document<'a> {
+        "Name" => name: &'a str,
+        "Id" => id: &'a str,
         "Created" => created: String,
-        "Scope" => scope: String,
-        "Driver" => driver: String,
+        "Scope" => scope: &'a str,
+        "Driver" => driver: &'a str,
         "EnableIPv4" => ipv4: bool,
         "EnableIPv6" => ipv6: bool,
         "IPAM" => ipam: Ipam,
@@ -248,14 +248,14 @@ object! {
         "Attachable" => attachable: bool,
         "Ingress" => ingress: bool,
         "ConfigOnly" => config_only: bool,
-        "Containers" => containers: Map<Member>,
-        "Options" => options: Map<String>,
-        "Labels" => labels: Map<String>,
+        "Containers" => containers: Present<Vec<(String, Member<'a>)>>,
+        "Options" => options: Present<Vec<(String, String)>>,
+        "Labels" => labels: Present<&'a [(String, String)]>,
     }
 
     /// Its addresses.
     pub struct Ipam {
-        "Driver" => driver: String,
+        "Driver" => driver: &'static str,
         "Config" => config: Vec<IpamBlock>,
     }
 
@@ -267,26 +267,12 @@ object! {
     }
 
     /// A container in it.
-    pub struct Member {
-        "Name" => name: String,
-        "EndpointID" => endpoint: String,
-        "MacAddress" => mac: String,
+    pub struct Member<'a> {
+        "Name" => name: &'a str,
+        "EndpointID" => endpoint: &'a str,
+        "MacAddress" => mac: &'a str,
         "IPv4Address" => ipv4: String,
         "IPv6Address" => ipv6: String,
-    }
-}
-
-/// A map that is written where it is empty, too.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Map<T>(pub Vec<(String, T)>);
-
-impl<T: Json + Default> Json for Map<T> {
-    fn decode(&mut self, value: &crate::spec::json::Value, at: &crate::spec::json::Path) -> Result<()> {
-        self.0.decode(value, at)
-    }
-
-    fn encode(&self, out: &mut crate::spec::json::Writer) {
-        self.0.encode(out);
     }
 }
 
@@ -308,7 +294,7 @@ pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
         };
         documents.push(document(definition, *made, &records));
     }
-    let documents: Vec<&dyn Json> = documents.iter().map(|document| document as &dyn Json).collect();
+    let documents: Vec<&dyn Encode> = documents.iter().map(|document| document as &dyn Encode).collect();
     form::inspect(given, &documents)
 }
 
@@ -317,7 +303,7 @@ pub fn exists(invocation: &Invocation, given: &Given, name: &str) -> Result<bool
     Ok(all(invocation, given)?.0.iter().any(|(definition, _)| definition.name == name))
 }
 
-fn document(definition: &Definition, made: i64, records: &[Record]) -> Document {
+fn document<'a>(definition: &'a Definition, made: i64, records: &'a [Record]) -> Document<'a> {
     let mut options = definition.options.clone();
     let named = [("parent", &definition.parent), ("com.docker.network.bridge.name", &definition.bridge)];
     for (key, value) in named {
@@ -328,15 +314,15 @@ fn document(definition: &Definition, made: i64, records: &[Record]) -> Document 
         }
     }
     Document {
-        name: definition.name.clone(),
-        id: definition.id.clone(),
+        name: &definition.name,
+        id: &definition.id,
         created: time::at(made),
-        scope: "local".into(),
-        driver: definition.driver.as_str().into(),
+        scope: "local",
+        driver: definition.driver.as_str(),
         ipv4: definition.block(true).is_some(),
         ipv6: definition.has_ipv6(),
         ipam: Ipam {
-            driver: "default".into(),
+            driver: "default",
             config: definition
                 .blocks
                 .iter()
@@ -349,14 +335,14 @@ fn document(definition: &Definition, made: i64, records: &[Record]) -> Document 
         },
         internal: definition.internal,
         attachable: true,
-        containers: Map(records.iter().filter_map(|record| member(definition, record)).collect()),
-        options: Map(options),
-        labels: Map(definition.labels.clone()),
+        containers: Present(records.iter().filter_map(|record| member(definition, record)).collect()),
+        options: Present(options),
+        labels: Present(&definition.labels),
         ..Document::default()
     }
 }
 
-fn member(definition: &Definition, record: &Record) -> Option<(String, Member)> {
+fn member<'a>(definition: &Definition, record: &'a Record) -> Option<(String, Member<'a>)> {
     let endpoint = record.endpoints.iter().find(|endpoint| endpoint.network == definition.name)?;
     let address = |is_ipv4| {
         let mut all = endpoint.addresses.iter();
@@ -364,9 +350,9 @@ fn member(definition: &Definition, record: &Record) -> Option<(String, Member)> 
         found.map_or(String::new(), |assigned| format!("{}/{}", assigned.address, assigned.subnet.prefix))
     };
     let member = Member {
-        name: record.name.clone(),
-        endpoint: endpoint.host_interface.clone().unwrap_or_else(|| endpoint.interface.clone()),
-        mac: endpoint.mac.clone().unwrap_or_default(),
+        name: &record.name,
+        endpoint: endpoint.host_interface.as_deref().unwrap_or(&endpoint.interface),
+        mac: endpoint.mac.as_deref().unwrap_or_default(),
         ipv4: address(true),
         ipv6: address(false),
     };

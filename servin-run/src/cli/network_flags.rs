@@ -12,7 +12,7 @@ use crate::network::subnet::Address;
 use crate::network::unprivileged::{self, PROGRAMS};
 use crate::network::wish::{Membership, Mode, Wish, check_host_name, extra_host};
 use crate::network::{definition, link, ports};
-use crate::spec::json::Json as _;
+use crate::spec::json::Encode as _;
 
 /// The flags.
 pub const NETWORK: Group = Group("Network", FLAGS);

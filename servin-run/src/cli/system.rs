@@ -18,7 +18,7 @@ use crate::error::{Result, Step};
 use crate::fs::{read_lossy, read_text, tree};
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::image::host;
-use crate::spec::json::object;
+use crate::spec::json::written;
 
 /// The table's entry.
 pub const DF: Command = Command {
@@ -152,23 +152,23 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
     image::remove::remove_unused(invocation, given)
 }
 
-object! {
+written! {
     /// What `info` prints, in Docker's words.
     pub struct Info {
-        "ServerVersion" => version: String,
-        "OCIVersion" => specification: String,
+        "ServerVersion" => version: &'static str,
+        "OCIVersion" => specification: &'static str,
         "Containers" => containers: u64,
         "ContainersRunning" => running: u64,
         "ContainersPaused" => paused: u64,
         "ContainersStopped" => stopped: u64,
         "Images" => images: u64,
-        "Driver" => driver: String,
-        "CgroupDriver" => cgroup_driver: String,
-        "CgroupVersion" => cgroup: Option<String>,
+        "Driver" => driver: &'static str,
+        "CgroupDriver" => cgroup_driver: &'static str,
+        "CgroupVersion" => cgroup: Option<&'static str>,
         "CgroupControllers" => controllers: Option<String>,
         "KernelVersion" => kernel: String,
-        "OSType" => os_type: String,
-        "DefaultRuntime" => runtime: String,
+        "OSType" => os_type: &'static str,
+        "DefaultRuntime" => runtime: &'static str,
         "OperatingSystem" => system: String,
         "Architecture" => architecture: String,
         "NCPU" => processors: u64,
@@ -197,11 +197,11 @@ pub fn info(invocation: &Invocation, given: &Given) -> Result<i32> {
         paused: count(&[Phase::Paused]),
         stopped: count(&[Phase::Created, Phase::Exited]),
         images: image::store(invocation, given)?.images()?.len() as u64,
-        driver: "overlay2".into(),
-        cgroup_driver: "cgroupfs".into(),
+        driver: "overlay2",
+        cgroup_driver: "cgroupfs",
         os_type: version.system,
-        runtime: "servin".into(),
-        cgroup: hierarchy.as_ref().map(|_| "2".into()),
+        runtime: "servin",
+        cgroup: hierarchy.as_ref().map(|_| "2"),
         controllers: hierarchy.map(|hierarchy| hierarchy.controllers),
         kernel: version.kernel,
         system: operating_system(),

@@ -7,7 +7,7 @@ use rustix::system::uname;
 use super::arguments::{Command, Given};
 use super::{Invocation, format, output};
 use crate::error::Result;
-use crate::spec::json::object;
+use crate::spec::json::written;
 
 /// The command.
 pub const VERSION: Command = Command {
@@ -18,19 +18,19 @@ pub const VERSION: Command = Command {
     last_word: usize::MAX,
 };
 
-object! {
+written! {
     /// What `--format json` prints.
     pub struct Version {
         /// Servin's.
-        "Version" => version: String,
+        "Version" => version: &'static str,
         /// The OCI runtime specification's that it follows.
-        "OCIVersion" => specification: String,
+        "OCIVersion" => specification: &'static str,
         /// The kernel's.
         "KernelVersion" => kernel: String,
         /// The operating system, as Go names it.
-        "Os" => system: String,
+        "Os" => system: &'static str,
         /// The architecture, as Go names it.
-        "Arch" => architecture: String,
+        "Arch" => architecture: &'static str,
         /// The same, where Docker has it.
         "Client" => client: Side,
         /// There is no daemon: it is the same program.
@@ -40,11 +40,11 @@ object! {
     /// One of Docker's two programs.
     pub struct Side {
         /// Servin's version.
-        "Version" => version: String,
+        "Version" => version: &'static str,
         /// The operating system.
-        "Os" => system: String,
+        "Os" => system: &'static str,
         /// The architecture.
-        "Arch" => architecture: String,
+        "Arch" => architecture: &'static str,
     }
 }
 
@@ -60,19 +60,15 @@ const ARCHITECTURE: &str = if cfg!(target_arch = "x86_64") {
 
 /// What this program is and runs on.
 pub fn version() -> Version {
-    let side = || Side {
-        version: env!("CARGO_PKG_VERSION").into(),
-        system: "linux".into(),
-        architecture: ARCHITECTURE.into(),
-    };
+    let side = || Side { version: env!("CARGO_PKG_VERSION"), system: "linux", architecture: ARCHITECTURE };
     Version {
         client: side(),
         server: side(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        specification: crate::spec::VERSION.into(),
+        version: env!("CARGO_PKG_VERSION"),
+        specification: crate::spec::VERSION,
         kernel: uname().release().to_string_lossy().into_owned(),
-        system: "linux".into(),
-        architecture: ARCHITECTURE.into(),
+        system: "linux",
+        architecture: ARCHITECTURE,
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Invocation, output, places};
 use crate::container::people::{self, Store};
 use crate::container::volume::{Volume, Volumes};
 use crate::error::{Error, Result};
-use crate::spec::json::{Json, Value};
+use crate::spec::json::{Encode, Value};
 
 /// The table's entry.
 pub const CREATE: Command = Command {
@@ -142,7 +142,7 @@ pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
     let volumes = volumes(invocation, given)?;
     let get = |name: &&str| volumes.get(name)?.ok_or_else(|| missing(name));
     let found: Vec<Volume> = given.words.iter().map(get).collect::<Result<_>>()?;
-    let documents: Vec<&dyn Json> = found.iter().map(|volume| volume as &dyn Json).collect();
+    let documents: Vec<&dyn Encode> = found.iter().map(|volume| volume as &dyn Encode).collect();
     format::inspect(given, &documents)
 }
 

@@ -171,11 +171,11 @@ object! {
     }
 }
 
-/// That a property is there, whatever its value.
+/// That a property is there, whatever its value; it is not written again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Present;
 
-impl crate::spec::json::Json for Present {
+impl crate::spec::json::Decode for Present {
     fn decode(
         &mut self,
         _: &crate::spec::json::Value,
@@ -183,6 +183,8 @@ impl crate::spec::json::Json for Present {
     ) -> crate::error::Result<()> {
         Ok(())
     }
+}
 
+impl crate::spec::json::Encode for Present {
     fn encode(&self, _: &mut crate::spec::json::Writer) {}
 }

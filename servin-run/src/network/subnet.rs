@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::error::{Error, Result};
-use crate::spec::json::{Json, Path, Value, Writer};
+use crate::spec::json::{Decode, Encode, Path, Value, Writer};
 
 /// A block, written `10.0.0.0/24`: all addresses that share its first `prefix` bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl fmt::Display for Address {
     }
 }
 
-impl Json for Address {
+impl Decode for Address {
     fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
         let mut text = String::new();
         text.decode(value, at)?;
@@ -166,20 +166,24 @@ impl Json for Address {
         self.0 = read.map_err(|_| at.mismatch(&"an address", value))?;
         Ok(())
     }
+}
 
+impl Encode for Address {
     fn encode(&self, out: &mut Writer) {
         out.string(&alloc::format!("{self}"));
     }
 }
 
-impl Json for Subnet {
+impl Decode for Subnet {
     fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
         let mut text = String::new();
         text.decode(value, at)?;
         *self = Subnet::parse(&text).map_err(|error| at.error(error))?;
         Ok(())
     }
+}
 
+impl Encode for Subnet {
     fn encode(&self, out: &mut Writer) {
         out.string(&alloc::format!("{self}"));
     }

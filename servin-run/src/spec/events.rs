@@ -4,18 +4,15 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::json::Value;
+use super::json::{Encode, Writer, written};
 
-use super::json::{Json, Path, Writer, object};
-use crate::error::Result;
-
-object! {
+written! {
     /// One event.
-    pub struct Event {
+    pub struct Event<'a> {
         /// `stats` or `oom`.
-        "type" => kind: String,
+        "type" => kind: &'a str,
         /// The container.
-        "id" => id: String,
+        "id" => id: &'a str,
         /// With `stats`: the numbers.
         "data" => data: Option<Stats>,
     }
@@ -119,7 +116,7 @@ object! {
         /// The minor number.
         "minor" => minor: u32,
         /// `Read`, `Write` or `Discard`.
-        "op" => operation: String,
+        "op" => operation: &'static str,
         /// How much.
         "value" => value: u64,
     }
@@ -149,12 +146,7 @@ object! {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hundredths(pub u32);
 
-impl Json for Hundredths {
-    fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
-        // These documents are written and never read.
-        Err(at.mismatch(&"nothing", value))
-    }
-
+impl Encode for Hundredths {
     fn encode(&self, out: &mut Writer) {
         out.plain(&format_args!("{}.{:02}", self.0 / 100, self.0 % 100));
     }

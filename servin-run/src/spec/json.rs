@@ -1,6 +1,6 @@
 //! JSON to typed structures and back, by tables. `table`'s `object!` declares a structure with the names of
-//! its properties, `word_enum!` a closed set of words. One decoder and one encoder walk the fields as `dyn
-//! Json`, so that two hundred properties cost one loop. Every error names the document and the property.
+//! its properties, `written!` one that is never read, `word_enum!` a closed set of words. One decoder and one encoder walk the fields as `dyn
+//! Decode` and `dyn Encode`, so that two hundred properties cost one loop. Every error names the document and the property.
 
 use alloc::string::String;
 use core::fmt;
@@ -14,31 +14,40 @@ mod values;
 mod writer;
 
 pub use reader::{SyntaxError, from_str};
-pub(crate) use table::{object, word_enum};
+pub(crate) use table::{object, word_enum, written};
 pub use value::{Number, Object, Value};
+pub use values::Present;
 pub use writer::{Writer, to_json, to_json_pretty, to_json_pretty_list};
 
-/// A value with a form in JSON.
-pub trait Json {
+/// What is read from JSON. Reading and writing are two traits, so that the program has no code to read what it only
+/// writes, nor to write what it only reads.
+pub trait Decode {
     /// Reads `value` into `self`, which is fresh from its `Default`.
     fn decode(&mut self, value: &Value, at: &Path) -> Result<()>;
+    /// Whether a document may do without the property.
+    fn optional(&self) -> bool {
+        false
+    }
+}
+
+/// What is written as JSON.
+pub trait Encode {
     /// Writes the value.
     fn encode(&self, out: &mut Writer);
-    /// Whether the property is left out of a document: true of `None` and of what is empty. A type whose
-    /// default is not absent makes its properties required.
+    /// Whether the property is left out of a document: true of `None` and of what is empty.
     fn absent(&self) -> bool {
         false
     }
 }
 
 /// The document in `text`; `document` is its name in errors: `config.json: root.path is missing`.
-pub fn parse<T: Json + Default>(text: &str, document: &str) -> Result<T> {
+pub fn parse<T: Decode + Default>(text: &str, document: &str) -> Result<T> {
     let mut parsed = T::default();
     parse_into(&mut parsed, text, document)?;
     Ok(parsed)
 }
 
-fn parse_into(target: &mut dyn Json, text: &str, document: &str) -> Result<()> {
+fn parse_into(target: &mut dyn Decode, text: &str, document: &str) -> Result<()> {
     let at = Path { parent: None, step: Step::Document(document) };
     let value =
         from_str(text).map_err(|error| Error::new(format_args!("{document}: not valid JSON{error}")))?;

@@ -2,7 +2,7 @@
 
 use miniserde::json as text;
 
-use super::json::Json;
+use super::json::{Decode, Encode};
 use super::*;
 
 const RUNC_SPEC: &str = include_str!("testdata/runc-spec.json");
@@ -15,7 +15,7 @@ fn canonical(document: &str) -> String {
 }
 
 #[track_caller]
-fn goes_through_unchanged<T: Json + Default>(text: &str) -> T {
+fn goes_through_unchanged<T: Decode + Encode + Default>(text: &str) -> T {
     let parsed: T = parse(text, "config.json").expect("a valid document");
     assert_eq!(canonical(&to_json(&parsed)), canonical(text));
     assert_eq!(canonical(&to_json_pretty(&parsed)), canonical(text));
@@ -29,7 +29,7 @@ fn maximal_with(from: &str, to: &str) -> String {
 }
 
 #[track_caller]
-fn fails<T: Json + Default>(text: &str, expected: &str) {
+fn fails<T: Decode + Default>(text: &str, expected: &str) {
     match parse::<T>(text, "config.json") {
         Ok(_) => panic!("accepted; expected {expected}"),
         Err(error) => assert_eq!(error.to_string(), expected),

@@ -4,31 +4,30 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{Map, Present, networks};
-use crate::container::people::Record;
+use super::{Found, networks};
 use crate::error::Result;
 use crate::plan::{ANNOTATION_INIT, defaults};
-use crate::spec::json::object;
-use crate::spec::{self, NamespaceKind};
+use crate::spec::NamespaceKind;
+use crate::spec::json::{Present, written};
 use crate::supervise::policy::Policy;
 
-object! {
+written! {
     /// What depends on the host.
-    pub struct HostConfig {
+    pub struct HostConfig<'a> {
         /// Places of the host and volumes, as `--volume` writes them.
-        "Binds" => binds: Present,
+        "Binds" => binds: Present<Vec<String>>,
         /// Where its output goes.
-        "LogConfig" => log_config: LogConfig,
+        "LogConfig" => log_config: LogConfig<'a>,
         /// Its first network, or whose namespace it has.
         "NetworkMode" => network_mode: String,
         /// When it is started again.
-        "RestartPolicy" => restart_policy: RestartPolicy,
+        "RestartPolicy" => restart_policy: RestartPolicy<'a>,
         /// It is removed when it has ended.
         "AutoRemove" => auto_remove: bool,
         /// Capabilities beside Docker's, and those of Docker's that it lacks.
-        "CapAdd" => cap_add: Present,
+        "CapAdd" => cap_add: Present<Vec<String>>,
         /// The latter.
-        "CapDrop" => cap_drop: Present,
+        "CapDrop" => cap_drop: Present<Vec<String>>,
         /// Whose namespaces it has: empty or `private`, `host`, `container:ID`.
         "CgroupnsMode" => cgroupns_mode: String,
         /// Of shared memory and message queues.
@@ -38,13 +37,13 @@ object! {
         /// Of the host name.
         "UTSMode" => uts_mode: String,
         /// Of user ids.
-        "UsernsMode" => userns_mode: String,
+        "UsernsMode" => userns_mode: &'a str,
         /// Name servers.
-        "Dns" => dns: Present,
+        "Dns" => dns: Present<Vec<String>>,
         /// Options of the resolver.
-        "DnsOptions" => dns_options: Present,
+        "DnsOptions" => dns_options: Present<&'a [String]>,
         /// Domains to search.
-        "DnsSearch" => dns_search: Present,
+        "DnsSearch" => dns_search: Present<&'a [String]>,
         /// It may do what root on the host may.
         "Privileged" => privileged: bool,
         /// Its root is read-only.
@@ -52,13 +51,13 @@ object! {
         /// Bytes of /dev/shm.
         "ShmSize" => shm_size: u64,
         /// Who runs it.
-        "Runtime" => runtime: String,
+        "Runtime" => runtime: &'a str,
         /// An init is PID 1.
         "Init" => init: bool,
         /// How early it is killed for want of memory.
         "OomScoreAdj" => oom_score_adj: i32,
         /// Kernel parameters.
-        "Sysctls" => sysctls: Map,
+        "Sysctls" => sysctls: Present<&'a [(String, String)]>,
         /// Limits of each process.
         "Ulimits" => ulimits: Vec<Ulimit>,
         /// Bytes of memory; 0 is no limit.
@@ -76,33 +75,33 @@ object! {
         /// Microseconds in each period.
         "CpuQuota" => cpu_quota: i64,
         /// Processors.
-        "CpusetCpus" => cpuset_cpus: String,
+        "CpusetCpus" => cpuset_cpus: &'a str,
         /// Memory nodes.
-        "CpusetMems" => cpuset_mems: String,
+        "CpusetMems" => cpuset_mems: &'a str,
         /// The share of disk time.
         "BlkioWeight" => blkio_weight: u32,
         /// Processes and threads; 0 is no limit.
         "PidsLimit" => pids_limit: i64,
         /// Where it is in the hierarchy of cgroups.
-        "CgroupParent" => cgroup_parent: String,
+        "CgroupParent" => cgroup_parent: &'a str,
         /// What it does not see.
-        "MaskedPaths" => masked_paths: Present,
+        "MaskedPaths" => masked_paths: Present<&'a [String]>,
         /// What it cannot write to.
-        "ReadonlyPaths" => readonly_paths: Present,
+        "ReadonlyPaths" => readonly_paths: Present<&'a [String]>,
     }
 
     /// Where output goes.
-    pub struct LogConfig {
+    pub struct LogConfig<'a> {
         /// The driver.
-        "Type" => kind: String,
+        "Type" => kind: &'a str,
         /// Its options.
-        "Config" => config: Map,
+        "Config" => config: Present<Vec<(String, String)>>,
     }
 
     /// When a container is started again.
-    pub struct RestartPolicy {
+    pub struct RestartPolicy<'a> {
         /// no, on-failure, always, unless-stopped.
-        "Name" => name: String,
+        "Name" => name: &'a str,
         /// How often at most; 0 is without a limit.
         "MaximumRetryCount" => maximum_retry_count: u32,
     }
@@ -119,16 +118,18 @@ object! {
 }
 
 /// What there is to say of a container.
-pub fn host_config(record: &Record, config: &spec::Config) -> Result<HostConfig> {
-    let process = config.process.clone().unwrap_or_default();
-    let linux = config.linux.clone().unwrap_or_default();
-    let resources = linux.resources.clone().unwrap_or_default();
-    let (memory, cpu) = (resources.memory.unwrap_or_default(), resources.cpu.unwrap_or_default());
-    let policy = record.restart.clone().unwrap_or_default();
+pub fn host_config(found: &Found) -> Result<HostConfig<'_>> {
+    let Found { entry, config } = found;
+    let (process, linux) = found.parts()?;
+    let record = &entry.record;
+    let resources = linux.resources.as_ref();
+    let memory = resources.and_then(|resources| resources.memory.as_ref());
+    let cpu = resources.and_then(|resources| resources.cpu.as_ref());
+    let policy = record.restart.as_deref().unwrap_or_default();
     let mut log_options = Vec::new();
     log_options.extend(record.log.max_size.map(|size| ("max-size".to_string(), size.to_string())));
     log_options.extend(record.log.max_file.map(|count| ("max-file".to_string(), count.to_string())));
-    let bounding = process.capabilities.map(|sets| sets.bounding).unwrap_or_default();
+    let bounding = process.capabilities.as_ref().map_or(&[][..], |sets| &sets.bounding);
     let docker = defaults::CAPABILITIES.iter().map(|name| format!("CAP_{name}")).collect::<Vec<_>>();
     let without = |all: &[String], others: &[String]| {
         Present(all.iter().filter(|name| !others.contains(name)).cloned().collect())
@@ -148,9 +149,10 @@ pub fn host_config(record: &Record, config: &spec::Config) -> Result<HostConfig>
         }
     };
     let or_private = |mode: String| if mode.is_empty() { "private".into() } else { mode };
-    let period = cpu.period.unwrap_or(0);
-    let nano_cpus = match (cpu.quota, period) {
-        (Some(quota @ 1..), 1..) => quota.saturating_mul(1_000_000_000) / (period as i64).max(1),
+    let period = cpu.and_then(|cpu| cpu.period).unwrap_or(0);
+    let quota = cpu.and_then(|cpu| cpu.quota).unwrap_or(0);
+    let nano_cpus = match (quota, period) {
+        (1.., 1..) => quota.saturating_mul(1_000_000_000) / (period as i64).max(1),
         _ => 0,
     };
     let network = &record.network;
@@ -162,18 +164,18 @@ pub fn host_config(record: &Record, config: &spec::Config) -> Result<HostConfig>
             let mode = if point.mode.is_empty() { String::new() } else { format!(":{}", point.mode) };
             format!("{source}:{}{mode}", point.destination)
         })),
-        log_config: LogConfig { kind: record.log.driver.clone(), config: Map(log_options) },
+        log_config: LogConfig { kind: &record.log.driver, config: Present(log_options) },
         network_mode: networks::mode(record),
         restart_policy: RestartPolicy {
-            name: policy.split(':').next().filter(|name| !name.is_empty()).unwrap_or("no").into(),
-            maximum_retry_count: match Policy::parse(&policy)? {
+            name: policy.split(':').next().filter(|name| !name.is_empty()).unwrap_or("no"),
+            maximum_retry_count: match Policy::parse(policy)? {
                 Policy::OnFailure(count) => count.unwrap_or(0),
                 _ => 0,
             },
         },
         auto_remove: record.remove,
-        cap_add: without(&bounding, &docker),
-        cap_drop: without(&docker, &bounding),
+        cap_add: without(bounding, &docker),
+        cap_drop: without(&docker, bounding),
         cgroupns_mode: or_private(whose(NamespaceKind::Cgroup, "cgroup")),
         ipc_mode: match memory_mount {
             None => "none".into(),
@@ -182,19 +184,19 @@ pub fn host_config(record: &Record, config: &spec::Config) -> Result<HostConfig>
         pid_mode: whose(NamespaceKind::Pid, "pid"),
         uts_mode: whose(NamespaceKind::Uts, "uts"),
         userns_mode: match linux.uid_mappings.is_empty() {
-            true => String::new(),
-            false => "private".into(),
+            true => "",
+            false => "private",
         },
         dns: texts(&mut network.dns.iter().map(ToString::to_string)),
-        dns_options: Present(network.dns_options.clone()),
-        dns_search: Present(network.dns_search.clone()),
+        dns_options: Present(&network.dns_options),
+        dns_search: Present(&network.dns_search),
         privileged: linux.masked_paths.is_empty() && bounding.len() > 30,
         readonly_rootfs: config.root.as_ref().and_then(|root| root.readonly).unwrap_or(false),
         shm_size: shm_size.unwrap_or(0),
-        runtime: "servin".into(),
+        runtime: "servin",
         init: config.annotations.iter().any(|(key, value)| key == ANNOTATION_INIT && value == "true"),
         oom_score_adj: process.oom_score_adj.unwrap_or(0),
-        sysctls: Map(linux.sysctl.clone()),
+        sysctls: Present(&linux.sysctl),
         ulimits: process
             .rlimits
             .iter()
@@ -204,24 +206,30 @@ pub fn host_config(record: &Record, config: &spec::Config) -> Result<HostConfig>
                 soft: limit(own.soft),
             })
             .collect(),
-        memory: memory.limit.unwrap_or(0),
-        memory_reservation: memory.reservation.unwrap_or(0),
-        memory_swap: memory.swap.unwrap_or(0),
+        memory: memory.and_then(|memory| memory.limit).unwrap_or(0),
+        memory_reservation: memory.and_then(|memory| memory.reservation).unwrap_or(0),
+        memory_swap: memory.and_then(|memory| memory.swap).unwrap_or(0),
         nano_cpus,
-        cpu_shares: cpu.shares.unwrap_or(0),
+        cpu_shares: cpu.and_then(|cpu| cpu.shares).unwrap_or(0),
         cpu_period: period,
-        cpu_quota: cpu.quota.unwrap_or(0),
-        cpuset_cpus: cpu.cpus.unwrap_or_default(),
-        cpuset_mems: cpu.mems.unwrap_or_default(),
-        blkio_weight: resources.block_io.and_then(|block_io| block_io.weight).unwrap_or(0).into(),
-        pids_limit: resources.pids.and_then(|pids| pids.limit).unwrap_or(0),
+        cpu_quota: quota,
+        cpuset_cpus: cpu.and_then(|cpu| cpu.cpus.as_deref()).unwrap_or_default(),
+        cpuset_mems: cpu.and_then(|cpu| cpu.mems.as_deref()).unwrap_or_default(),
+        blkio_weight: resources
+            .and_then(|resources| resources.block_io.as_ref())
+            .and_then(|block_io| block_io.weight)
+            .unwrap_or(0)
+            .into(),
+        pids_limit: resources
+            .and_then(|resources| resources.pids.as_ref())
+            .and_then(|pids| pids.limit)
+            .unwrap_or(0),
         cgroup_parent: linux
             .cgroups_path
             .as_deref()
             .and_then(|path| path.rsplit_once('/'))
-            .map_or("", |(parent, _)| parent)
-            .into(),
-        masked_paths: Present(linux.masked_paths.clone()),
-        readonly_paths: Present(linux.readonly_paths.clone()),
+            .map_or("", |(parent, _)| parent),
+        masked_paths: Present(&linux.masked_paths),
+        readonly_paths: Present(&linux.readonly_paths),
     })
 }

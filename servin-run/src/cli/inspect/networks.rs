@@ -4,18 +4,17 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::cli::network::Map;
 use crate::container::people::Record;
 use crate::network::Mode;
 use crate::network::ports::{Bindings, bindings};
 use crate::network::state::{Assigned, Endpoint};
-use crate::spec::json::object;
+use crate::spec::json::{Present, written};
 
-object! {
+written! {
     /// How a container is connected. The addresses are those of its first network.
-    pub struct Settings {
+    pub struct Settings<'a> {
         /// Published ports.
-        "Ports" => ports: Map<Vec<Bindings>>,
+        "Ports" => ports: Present<Vec<(String, Vec<Bindings>)>>,
         /// The IPv4 address.
         "IPAddress" => address: String,
         /// The length of its prefix.
@@ -29,17 +28,17 @@ object! {
         /// The way out.
         "IPv6Gateway" => gateway6: String,
         /// The hardware address.
-        "MacAddress" => mac: String,
+        "MacAddress" => mac: &'a str,
         /// All of its networks by their names.
-        "Networks" => networks: Map<Place>,
+        "Networks" => networks: Present<Vec<(String, Place<'a>)>>,
     }
 
     /// A container's place in a network.
-    pub struct Place {
+    pub struct Place<'a> {
         /// Other names that it has there.
-        "Aliases" => aliases: Vec<String>,
+        "Aliases" => aliases: &'a [String],
         /// The interface inside (not in Docker).
-        "Interface" => interface: String,
+        "Interface" => interface: &'a str,
         /// The IPv4 address.
         "IPAddress" => address: String,
         /// The length of its prefix.
@@ -53,14 +52,15 @@ object! {
         /// The way out.
         "IPv6Gateway" => gateway6: String,
         /// The hardware address.
-        "MacAddress" => mac: String,
+        "MacAddress" => mac: &'a str,
     }
 }
 
 /// How the container is connected, or would be if it ran.
-pub fn settings(record: &Record) -> Settings {
-    let attached = record.attached.clone().unwrap_or_default();
-    let places: Vec<(String, Place)> = match attached.endpoints.as_slice() {
+pub fn settings(record: &Record) -> Settings<'_> {
+    let attached = record.attached.as_ref();
+    let published = attached.map_or(&[][..], |attached| &attached.published.ports);
+    let places: Vec<(String, Place)> = match attached.map_or(&[][..], |attached| &attached.endpoints) {
         [] => {
             let wanted = record.network.networks.iter();
             wanted.map(|member| (member.network.clone(), Place::default())).collect()
@@ -69,7 +69,7 @@ pub fn settings(record: &Record) -> Settings {
     };
     let first = places.first().map(|(_, place)| place.clone()).unwrap_or_default();
     Settings {
-        ports: Map(bindings(&attached.published.ports, &[])),
+        ports: Present(bindings(published, &[])),
         address: first.address,
         prefix: first.prefix,
         gateway: first.gateway,
@@ -77,11 +77,11 @@ pub fn settings(record: &Record) -> Settings {
         prefix6: first.prefix6,
         gateway6: first.gateway6,
         mac: first.mac,
-        networks: Map(places),
+        networks: Present(places),
     }
 }
 
-fn place(endpoint: &Endpoint) -> Place {
+fn place(endpoint: &Endpoint) -> Place<'_> {
     let of_family = |is_ipv4| {
         let mut all = endpoint.addresses.iter();
         let found = all.find(|assigned: &&Assigned| assigned.address.0.is_ipv4() == is_ipv4);
@@ -93,15 +93,15 @@ fn place(endpoint: &Endpoint) -> Place {
     let (address, prefix, gateway) = of_family(true);
     let (address6, prefix6, gateway6) = of_family(false);
     Place {
-        aliases: endpoint.aliases.clone(),
-        interface: endpoint.interface.clone(),
+        aliases: &endpoint.aliases,
+        interface: &endpoint.interface,
         address,
         prefix,
         gateway,
         address6,
         prefix6,
         gateway6,
-        mac: endpoint.mac.clone().unwrap_or_default(),
+        mac: endpoint.mac.as_deref().unwrap_or_default(),
     }
 }
 

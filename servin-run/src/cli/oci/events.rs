@@ -1,6 +1,5 @@
 //! `events`: what a container uses, once or every few seconds, and when the kernel kills in it for want of memory.
 
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -61,7 +60,7 @@ pub fn events(session: &Session, arguments: &[&str]) -> Result<i32> {
 }
 
 fn print(id: &str, kind: &str, data: Option<Stats>) -> Result<()> {
-    output::result(spec::to_json(&Event { kind: kind.into(), id: id.into(), data }))
+    output::result(spec::to_json(&Event { kind, id, data }))
 }
 
 fn print_statistics(id: &str, cgroup: &Cgroup) -> Result<()> {
@@ -185,7 +184,6 @@ fn entries(devices: &[Device], values: fn(&Device) -> [u64; 3]) -> Vec<BlockIoEn
     let mut entries = Vec::new();
     for device in devices {
         for (operation, value) in ["Read", "Write", "Discard"].into_iter().zip(values(device)) {
-            let operation: String = operation.to_string();
             entries.push(BlockIoEntry { major: device.major, minor: device.minor, operation, value });
         }
     }

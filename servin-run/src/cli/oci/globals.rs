@@ -49,15 +49,15 @@ pub struct Globals<'a> {
     json: bool,
 }
 
-json::object! {
+json::written! {
     /// A line of the log.
-    pub struct Line {
+    pub struct Line<'a> {
         /// How bad it is: `error`.
-        "level" => level: String,
+        "level" => level: &'a str,
         /// What happened.
-        "msg" => message: String,
+        "msg" => message: &'a str,
         /// When, as RFC 3339.
-        "time" => time: String,
+        "time" => time: &'a str,
     }
 }
 
@@ -102,7 +102,7 @@ impl<'a> Globals<'a> {
         let Some(path) = self.log else { return };
         let (message, time) = (error.to_string(), time::now());
         let line = match self.json {
-            true => spec::to_json(&Line { level: "error".into(), message, time }),
+            true => spec::to_json(&Line { level: "error", message: &message, time: &time }),
             false => format!("time=\"{time}\" level=error msg={}", spec::to_json(&message)),
         };
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC;

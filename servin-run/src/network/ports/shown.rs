@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Exposed, Protocol, Publish, bracketed, key};
-use crate::spec::json::object;
+use crate::spec::json::written;
 
-object! {
+written! {
     /// Where a container's port is published, as Docker's `inspect` says it.
     pub struct Bindings {
         /// The host's address.

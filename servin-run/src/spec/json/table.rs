@@ -1,8 +1,8 @@
-//! The two macros that declare the documents, and the one decoder and encoder behind them.
+//! The three macros that declare the documents, and the one decoder and encoder behind them.
 
 use alloc::string::String;
 
-use super::{Json, Path, Step, Value, Writer};
+use super::{Decode, Encode, Path, Step, Value, Writer};
 use crate::error::Result;
 
 /// Declares structures as tables: the JSON name, the field, its type. A property is required unless its type
@@ -13,20 +13,30 @@ macro_rules! object {
         pub struct $name:ident { $( $(#[$field_about:meta])* $json:literal => $field:ident: $type:ty, )* }
     )*) => { $(
         $(#[$about])*
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct $name { $( $(#[$field_about])* pub $field: $type, )* }
 
-        impl $crate::spec::json::Json for $name {
+        impl Default for $name {
+            // Once, not wherever a part of a document may be missing.
+            #[inline(never)]
+            fn default() -> $name {
+                $name { $($field: Default::default(),)* }
+            }
+        }
+
+        impl $crate::spec::json::Decode for $name {
             fn decode(
                 &mut self,
                 value: &$crate::spec::json::Value,
                 at: &$crate::spec::json::Path,
             ) -> $crate::error::Result<()> {
                 const NAMES: &str = concat!($($json, ","),*);
-                let fields: &mut [&mut dyn $crate::spec::json::Json] = &mut [$(&mut self.$field),*];
+                let fields: &mut [&mut dyn $crate::spec::json::Decode] = &mut [$(&mut self.$field),*];
                 $crate::spec::json::table::decode_fields(NAMES, fields, value, at)
             }
+        }
 
+        impl $crate::spec::json::Encode for $name {
             fn encode(&self, out: &mut $crate::spec::json::Writer) {
                 const NAMES: &str = concat!($($json, ","),*);
                 $crate::spec::json::table::encode_fields(NAMES, &[$(&self.$field),*], out);
@@ -35,6 +45,29 @@ macro_rules! object {
     )* };
 }
 pub(crate) use object;
+
+/// Declares structures in the same way that are only written, and so may borrow what they say. A property is left out
+/// where it is `None` or an empty list that is not [`Present`](super::Present).
+macro_rules! written {
+    ($(
+        $(#[$about:meta])*
+        pub struct $name:ident $(<$life:lifetime>)? {
+            $( $(#[$field_about:meta])* $json:literal => $field:ident: $type:ty, )*
+        }
+    )*) => { $(
+        $(#[$about])*
+        #[derive(Debug, Clone, Default)]
+        pub struct $name $(<$life>)? { $( $(#[$field_about])* pub $field: $type, )* }
+
+        impl $(<$life>)? $crate::spec::json::Encode for $name $(<$life>)? {
+            fn encode(&self, out: &mut $crate::spec::json::Writer) {
+                const NAMES: &str = concat!($($json, ","),*);
+                $crate::spec::json::table::encode_fields(NAMES, &[$(&self.$field),*], out);
+            }
+        }
+    )* };
+}
+pub(crate) use written;
 
 /// Declares a closed set of words; the first is the type's `Default`.
 macro_rules! word_enum {
@@ -65,7 +98,7 @@ macro_rules! word_enum {
             }
         }
 
-        impl $crate::spec::json::Json for $name {
+        impl $crate::spec::json::Decode for $name {
             fn decode(
                 &mut self,
                 value: &$crate::spec::json::Value,
@@ -74,7 +107,9 @@ macro_rules! word_enum {
                 *self = Self::ALL[$crate::spec::json::table::decode_word(Self::WORDS, value, at)?];
                 Ok(())
             }
+        }
 
+        impl $crate::spec::json::Encode for $name {
             fn encode(&self, out: &mut $crate::spec::json::Writer) {
                 out.string(self.as_str());
             }
@@ -100,7 +135,7 @@ impl Iterator for Names {
 /// Reads an object into `fields`, whose names are `names`, each followed by a comma.
 pub fn decode_fields(
     names: &'static str,
-    fields: &mut [&mut dyn Json],
+    fields: &mut [&mut dyn Decode],
     value: &Value,
     at: &Path,
 ) -> Result<()> {
@@ -111,7 +146,7 @@ pub fn decode_fields(
     for (name, field) in Names(names).zip(fields) {
         let at = at.then(Step::Property(name));
         match object.get_near(name, &mut near) {
-            None | Some(Value::Null) if field.absent() => {}
+            None | Some(Value::Null) if field.optional() => {}
             None | Some(Value::Null) => return Err(at.missing()),
             Some(value) => field.decode(value, &at)?,
         }
@@ -120,7 +155,7 @@ pub fn decode_fields(
 }
 
 /// Writes `fields` as an object.
-pub fn encode_fields(names: &'static str, fields: &[&dyn Json], out: &mut Writer) {
+pub fn encode_fields(names: &'static str, fields: &[&dyn Encode], out: &mut Writer) {
     out.open('{');
     for (name, field) in Names(names).zip(fields) {
         if !field.absent() {

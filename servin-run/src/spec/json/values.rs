@@ -3,10 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Json, Number, Path, Step, Value, Writer};
+use super::{Decode, Encode, Number, Path, Step, Value, Writer};
 use crate::error::Result;
 
-impl Json for String {
+impl Decode for String {
     fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
         let Value::String(text) = value else {
             return Err(at.mismatch(&"a string", value));
@@ -18,13 +18,42 @@ impl Json for String {
         self.clone_from(text);
         Ok(())
     }
+}
 
+impl Encode for String {
     fn encode(&self, out: &mut Writer) {
         out.string(self);
     }
 }
 
-impl Json for bool {
+impl Encode for &str {
+    fn encode(&self, out: &mut Writer) {
+        out.string(self);
+    }
+}
+
+/// What another document has.
+impl<T: Encode> Encode for &T {
+    fn encode(&self, out: &mut Writer) {
+        (**self).encode(out);
+    }
+
+    fn absent(&self) -> bool {
+        (**self).absent()
+    }
+}
+
+/// A list or map that is written where it is empty, too.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Present<T>(pub T);
+
+impl<T: Encode> Encode for Present<T> {
+    fn encode(&self, out: &mut Writer) {
+        self.0.encode(out);
+    }
+}
+
+impl Decode for bool {
     fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
         let Value::Bool(word) = value else {
             return Err(at.mismatch(&"true or false", value));
@@ -32,19 +61,27 @@ impl Json for bool {
         *self = *word;
         Ok(())
     }
+}
 
+impl Encode for bool {
     fn encode(&self, out: &mut Writer) {
         out.plain(self);
     }
 }
 
 /// Any value: what a document holds that nobody here has a type for.
-impl Json for Value {
+impl Decode for Value {
     fn decode(&mut self, value: &Value, _: &Path) -> Result<()> {
         self.clone_from(value);
         Ok(())
     }
 
+    fn optional(&self) -> bool {
+        true
+    }
+}
+
+impl Encode for Value {
     fn encode(&self, out: &mut Writer) {
         match self {
             Value::Null => out.plain(&"null"),
@@ -85,12 +122,14 @@ fn integer(value: &Value, at: &Path, min: i64, max: u64) -> Result<u64> {
 
 macro_rules! integers {
     ($($type:ty as $widest:ty,)*) => { $(
-        impl Json for $type {
+        impl Decode for $type {
             fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
                 *self = integer(value, at, <$type>::MIN as i64, <$type>::MAX as u64)? as $type;
                 Ok(())
             }
+        }
 
+        impl Encode for $type {
             fn encode(&self, out: &mut Writer) {
                 out.plain(&<$widest>::from(*self));
             }
@@ -99,11 +138,17 @@ macro_rules! integers {
 }
 integers! { u16 as u64, u32 as u64, u64 as u64, i32 as i64, i64 as i64, }
 
-impl<T: Json + Default> Json for Option<T> {
+impl<T: Decode + Default> Decode for Option<T> {
     fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
         self.insert(T::default()).decode(value, at)
     }
 
+    fn optional(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Encode> Encode for Option<T> {
     fn encode(&self, out: &mut Writer) {
         if let Some(value) = self {
             value.encode(out);
@@ -115,26 +160,32 @@ impl<T: Json + Default> Json for Option<T> {
     }
 }
 
-/// A list, so that the loops over it need not be made for each type.
-trait List {
+/// A list to be filled, so that the loop over it need not be made for each type.
+trait Filled {
     /// Appends a default item.
-    fn add(&mut self) -> &mut dyn Json;
-    fn item(&self, index: usize) -> Option<&dyn Json>;
+    fn add(&mut self) -> &mut dyn Decode;
 }
 
-impl<T: Json + Default> List for Vec<T> {
-    fn add(&mut self) -> &mut dyn Json {
+/// A list to be written, in the same way.
+trait List {
+    fn item(&self, index: usize) -> Option<&dyn Encode>;
+}
+
+impl<T: Decode + Default> Filled for Vec<T> {
+    fn add(&mut self) -> &mut dyn Decode {
         let index = self.len();
         self.push(T::default());
         &mut self[index]
     }
+}
 
-    fn item(&self, index: usize) -> Option<&dyn Json> {
+impl<T: Encode> List for &[T] {
+    fn item(&self, index: usize) -> Option<&dyn Encode> {
         Some(self.get(index)?)
     }
 }
 
-fn decode_list(list: &mut dyn List, value: &Value, at: &Path) -> Result<()> {
+fn decode_list(list: &mut dyn Filled, value: &Value, at: &Path) -> Result<()> {
     let Value::Array(items) = value else {
         return Err(at.mismatch(&"a list", value));
     };
@@ -153,11 +204,17 @@ fn encode_list(list: &dyn List, out: &mut Writer) {
     out.close(']');
 }
 
-impl<T: Json + Default> Json for Vec<T> {
+impl<T: Decode + Default> Decode for Vec<T> {
     fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
         decode_list(self, value, at)
     }
 
+    fn optional(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Encode> Encode for &[T] {
     fn encode(&self, out: &mut Writer) {
         encode_list(self, out);
     }
@@ -167,27 +224,43 @@ impl<T: Json + Default> Json for Vec<T> {
     }
 }
 
-/// A map in the same way, sorted by its keys when it was read.
-trait Map {
-    /// Appends a default entry.
-    fn add(&mut self, key: &str) -> &mut dyn Json;
-    fn entry(&self, index: usize) -> Option<(&str, &dyn Json)>;
+impl<T: Encode> Encode for Vec<T> {
+    fn encode(&self, out: &mut Writer) {
+        encode_list(&self.as_slice(), out);
+    }
+
+    fn absent(&self) -> bool {
+        self.is_empty()
+    }
 }
 
-impl<T: Json + Default> Map for Vec<(String, T)> {
-    fn add(&mut self, key: &str) -> &mut dyn Json {
+/// A map to be filled, sorted by its keys when it was read.
+trait FilledMap {
+    /// Appends a default entry.
+    fn add(&mut self, key: &str) -> &mut dyn Decode;
+}
+
+/// A map to be written.
+trait Map {
+    fn entry(&self, index: usize) -> Option<(&str, &dyn Encode)>;
+}
+
+impl<T: Decode + Default> FilledMap for Vec<(String, T)> {
+    fn add(&mut self, key: &str) -> &mut dyn Decode {
         let index = self.len();
         self.push((key.into(), T::default()));
         &mut self[index].1
     }
+}
 
-    fn entry(&self, index: usize) -> Option<(&str, &dyn Json)> {
+impl<T: Encode> Map for &[(String, T)] {
+    fn entry(&self, index: usize) -> Option<(&str, &dyn Encode)> {
         let (key, value) = self.get(index)?;
         Some((key, value))
     }
 }
 
-fn decode_map(map: &mut dyn Map, value: &Value, at: &Path) -> Result<()> {
+fn decode_map(map: &mut dyn FilledMap, value: &Value, at: &Path) -> Result<()> {
     let Value::Object(entries) = value else {
         return Err(at.mismatch(&"an object", value));
     };
@@ -205,13 +278,29 @@ fn encode_map(map: &dyn Map, out: &mut Writer) {
     out.close('}');
 }
 
-impl<T: Json + Default> Json for Vec<(String, T)> {
+impl<T: Decode + Default> Decode for Vec<(String, T)> {
     fn decode(&mut self, value: &Value, at: &Path) -> Result<()> {
         decode_map(self, value, at)
     }
 
+    fn optional(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Encode> Encode for &[(String, T)] {
     fn encode(&self, out: &mut Writer) {
         encode_map(self, out);
+    }
+
+    fn absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T: Encode> Encode for Vec<(String, T)> {
+    fn encode(&self, out: &mut Writer) {
+        encode_map(&self.as_slice(), out);
     }
 
     fn absent(&self) -> bool {

@@ -3,20 +3,20 @@
 use alloc::string::String;
 use core::fmt::{Display, Write};
 
-use super::Json;
+use super::Encode;
 
 /// The document on one line, without the properties that are absent.
-pub fn to_json(value: &dyn Json) -> String {
+pub fn to_json(value: &dyn Encode) -> String {
     write(value, false)
 }
 
 /// The document for people, indented by tabs as runc's `spec` does.
-pub fn to_json_pretty(value: &dyn Json) -> String {
+pub fn to_json_pretty(value: &dyn Encode) -> String {
     write(value, true)
 }
 
 /// The same of several documents, as one list.
-pub fn to_json_pretty_list(values: &[&dyn Json]) -> String {
+pub fn to_json_pretty_list(values: &[&dyn Encode]) -> String {
     let mut out = Writer { text: String::new(), pretty: true, depth: 0, first: true };
     out.open('[');
     for value in values {
@@ -27,7 +27,7 @@ pub fn to_json_pretty_list(values: &[&dyn Json]) -> String {
     out.text
 }
 
-fn write(value: &dyn Json, pretty: bool) -> String {
+fn write(value: &dyn Encode, pretty: bool) -> String {
     let mut out = Writer { text: String::new(), pretty, depth: 0, first: true };
     value.encode(&mut out);
     out.text
@@ -73,7 +73,7 @@ impl Writer {
         self.new_line();
     }
 
-    pub(super) fn property(&mut self, name: &str, value: &dyn Json) {
+    pub(super) fn property(&mut self, name: &str, value: &dyn Encode) {
         self.next_item();
         quote(&mut self.text, name);
         self.text.push_str(if self.pretty { ": " } else { ":" });
