@@ -81,9 +81,9 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let container = Container::look(directory.ok_or_else(not_running)?)?;
     let pid = container.process.as_ref().ok_or_else(not_running)?.pid;
     let detach = given.switch("detach", false);
-    let config = load_config(&container.directory)?;
+    let mut config = load_config(&container.directory)?;
     let privileged = given.switch("privileged", false);
-    let mut process = config.process.unwrap_or_default();
+    let mut process = config.process.take().unwrap_or_default();
     process.args = program.iter().map(ToString::to_string).collect();
     // A terminal that nobody holds would be hung up.
     process.terminal = Some(given.switch("tty", false) && !detach);

@@ -150,7 +150,7 @@ pub fn create(invocation: &Invocation, given: &Given) -> Result<i32> {
     };
     let (home, root) = (invocation.home(given)?, invocation.root(given)?);
     let made = create::create(&places(&home, &root), wanted)?;
-    output::result(made.id).map(|()| 0)
+    output::result(&made.id).map(|()| 0)
 }
 
 fn subnets(given: &Given, name: &'static str) -> Result<Vec<Subnet>> {
@@ -419,7 +419,7 @@ fn ends(invocation: &Invocation, given: &Given, command: &Command) -> Result<(St
     let entry = store.find(container)?;
     let network = match *network {
         definition::DEFAULT => definition::DEFAULT.into(),
-        other => State::lock(&store.places.network(None))?.find(other)?.name,
+        other => State::lock(&store.places.network(None))?.find(other)?.name.clone(),
     };
     if entry.record.network.mode != Mode::Networks {
         return Err(Error::new(format_args!(

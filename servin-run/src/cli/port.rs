@@ -26,15 +26,15 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     };
     let store = places::store(invocation, given)?;
     restore::check(&store.places.network(Some(&output::warning)))?;
-    let record = store.find(word)?.record;
+    let entry = store.find(word)?;
     // Of a container that does not run none is published.
-    let published = record.attached.map_or(Default::default(), |attached| attached.published.ports);
-    let lines = ports::listing(&published, private.as_ref());
+    let published = entry.record.attached.as_ref().map_or(&[][..], |attached| &attached.published.ports);
+    let lines = ports::listing(published, private.as_ref());
     if let Some(private) = private.filter(|_| lines.is_empty()) {
         let key = ports::key(private.port, private.protocol);
         return Err(Error::new(format_args!(
             "the port {key} of the container {} is not published",
-            record.name
+            entry.record.name
         )));
     }
     lines.iter().try_for_each(output::result)?;

@@ -72,7 +72,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let mut bounds = Vec::new();
     for (key, newer) in [("before", false), ("since", true)] {
         for word in filters.values(key) {
-            bounds.push((store.find(word)?.record.created, newer));
+            bounds.push((store.find(word)?.record.created.clone(), newer));
         }
     }
     let within =
@@ -81,10 +81,10 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let now = time::seconds();
     let mut dated: Vec<(String, Value)> = Vec::new();
     store.records(&mut |record| {
-        if (all || record.state.phase.is_alive()) && admitted(&record, &filters) && within(&record.created) {
+        if (all || record.state.phase.is_alive()) && admitted(record, &filters) && within(&record.created) {
             let size = if with_size { system::written(&store, &record.id).unwrap_or(0) } else { 0 };
-            let row = row(given, &record, now, &units::size(size));
-            dated.push((record.created, row));
+            let row = row(given, record, now, &units::size(size));
+            dated.push((record.created.clone(), row));
         }
     })?;
     // The newest first.

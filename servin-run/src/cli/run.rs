@@ -109,7 +109,7 @@ fn keep(
     let exposed: Vec<&str> = files.image.exposed_ports.iter().map(|(port, _)| port.as_str()).collect();
     let mut wish = network_flags::wish(given, &exposed)?;
     if let Some(owner) = &mut wish.container {
-        *owner = store.find(owner).map_err(|error| error.within("--network container"))?.record.id;
+        *owner = store.find(owner).map_err(|error| error.within("--network container"))?.record.id.clone();
     }
     let (layers, volumes) = (files.users.clone(), files.image.volumes.clone());
     let mut request = flags::request(invocation, given, &store, &id, files)?;
@@ -122,7 +122,7 @@ fn keep(
         request.spaces.network = Space::Host;
     }
     record.network = wish;
-    record.shared = isolation::shared(given, &|name| Ok(store.find(name)?.record.id))?;
+    record.shared = isolation::shared(given, &|name| Ok(store.find(name)?.record.id.clone()))?;
     let mounted = mounts::prepare(given, &store, volumes, &mut request, &mut record)?;
     let user = (request.user.uid, request.user.gid);
     let config = defaults::config(request)?;

@@ -133,13 +133,13 @@ impl Watched<'_> {
             entries.retain(|entry| entry.record.state.phase.is_alive());
         }
         let mut all = Vec::new();
-        for entry in entries {
+        for entry in &entries {
             let known = self.all.iter().position(|subject| subject.id == entry.record.id);
             let mut subject = match known {
                 Some(known) => self.all.swap_remove(known),
                 None => Subject {
-                    id: entry.record.id,
-                    name: entry.record.name,
+                    id: entry.record.id.clone(),
+                    name: entry.record.name.clone(),
                     gauge: None,
                     last: None,
                     processor: 0,

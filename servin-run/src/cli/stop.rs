@@ -133,9 +133,9 @@ fn for_each(
     if !given.switch("all", false) {
         return places::each(command, &given.words, &mut |word| act(&store, word));
     }
-    let alive = store.all()?.into_iter().filter(|entry| entry.record.state.phase.is_alive());
-    let names: Vec<_> = alive.map(|entry| entry.record.name).collect();
-    let words: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    let entries = store.all()?;
+    let alive = entries.iter().filter(|entry| entry.record.state.phase.is_alive());
+    let words: Vec<&str> = alive.map(|entry| entry.record.name.as_str()).collect();
     if words.is_empty() { Ok(0) } else { places::each(command, &words, &mut |word| act(&store, word)) }
 }
 

@@ -95,7 +95,7 @@ fn shown(row: &[String; 5], at: usize) -> String {
 pub fn top(invocation: &Invocation, given: &Given) -> Result<i32> {
     given.between(&TOP, places::CONTAINER, 1, usize::MAX)?;
     let store = places::store(invocation, given)?;
-    let record = store.find(given.words[0])?.record;
+    let record = &store.find(given.words[0])?.record;
     if !record.state.phase.is_alive() {
         return Err(Error::new(format_args!("the container {} does not run", record.name)));
     }

@@ -99,7 +99,7 @@ pub fn create(invocation: &Invocation, given: &Given) -> Result<i32> {
         None => (people::new_id()?, true),
     };
     let (volume, _) = volumes.create(&name, &pairs(given, "label"), &pairs(given, "opt"), anonymous)?;
-    output::result(volume.name).map(|()| 0)
+    output::result(&volume.name).map(|()| 0)
 }
 
 /// `servin volume ls`.
@@ -168,12 +168,9 @@ fn remove(volumes: &Volumes, store: &Store, name: &str, force: bool) -> Result<(
     if volumes.get(name)?.is_none() {
         return if force { Ok(()) } else { Err(missing(name)) };
     }
-    let users: Vec<String> = store
-        .all()?
-        .into_iter()
-        .filter(|entry| entry.record.has_volume(name))
-        .map(|entry| entry.record.name)
-        .collect();
+    let entries = store.all()?;
+    let users = entries.iter().filter(|entry| entry.record.has_volume(name));
+    let users: Vec<&str> = users.map(|entry| entry.record.name.as_str()).collect();
     if !users.is_empty() {
         return Err(Error::new(format_args!("the volume {name} is in use by {}", users.join(", ")))
             .hint("`servin rm` removes containers"));
@@ -208,7 +205,7 @@ pub fn unused(volumes: &Volumes, store: &Store, all: bool, filters: &Filters) ->
         }
         bytes += volumes.size(&volume.name)?;
         volumes.remove(&volume.name)?;
-        names.push(volume.name);
+        names.push(volume.name.clone());
     }
     Ok((names, bytes))
 }

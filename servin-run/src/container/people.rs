@@ -329,7 +329,7 @@ impl Store {
     }
 
     /// Shows the records of all containers, with as few system calls as that takes: there may be a thousand.
-    pub fn records(&self, see: &mut dyn FnMut(Record)) -> Result<()> {
+    pub fn records(&self, see: &mut dyn FnMut(&Record)) -> Result<()> {
         let mut supervised = Supervised::default();
         for id in self.all.ids()? {
             let path = format!("{id}/{RECORD}");
@@ -339,11 +339,11 @@ impl Store {
                 Some(record)
                     if !record.state.phase.is_alive() || supervised.holds(self.all.as_fd(), &id)? =>
                 {
-                    see(record);
+                    see(&record);
                 }
                 _ => {
                     if let Some(entry) = self.load(&id)? {
-                        see(entry.record);
+                        see(&entry.record);
                     }
                 }
             }
@@ -415,7 +415,7 @@ impl Store {
         entry.directory.remove().or_else(|error| {
             // What a user's container has made for other users of its own is not his.
             let config: spec::Config = spec::parse(config.as_deref().unwrap_or_default(), CONFIG)?;
-            let linux = config.linux.filter(|linux| linux.uid_mappings.len() > 1).ok_or(error)?;
+            let linux = config.linux.as_ref().filter(|linux| linux.uid_mappings.len() > 1).ok_or(error)?;
             let maps = namespaces::id_maps("linux", &linux.uid_mappings, &linux.gid_mappings)?;
             user_namespace::within(&maps, &mut || entry.directory.remove().map(|()| 0)).map(drop)
         })?;

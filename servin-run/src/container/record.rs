@@ -189,9 +189,9 @@ impl Container {
 
     /// Its state, as `state` prints it and hooks read it.
     pub fn state(&self) -> State {
-        let config = load_config(&self.directory).unwrap_or_default();
+        let mut config = load_config(&self.directory).unwrap_or_default();
         let pid = self.process.as_ref().map_or(0, |process| process.pid.as_raw_nonzero().get());
-        let annotations = config.annotations;
+        let annotations = core::mem::take(&mut config.annotations);
         let stopped = self.status == Status::Stopped;
         State {
             pid: Some(pid),

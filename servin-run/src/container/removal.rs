@@ -37,10 +37,11 @@ pub fn delete(root: Option<&Root>, id: &str, force: bool, warn: fn(&str)) -> Res
         return Err(Error::new(format_args!("cannot delete container {id} that is not stopped: {status}")));
     }
     end(&container)?;
-    let config = record::load_config(&container.directory).unwrap_or_default();
-    let poststop = config.hooks.map(|hooks| hooks.poststop).unwrap_or_default();
-    let state = State { status: Status::Stopped, ..container.record.state(id, config.annotations) };
-    let removed = clean_up(&container.directory, &container.record, &poststop, state, Some(warn));
+    let mut config = record::load_config(&container.directory).unwrap_or_default();
+    let poststop = config.hooks.as_ref().map_or(&[][..], |hooks| &hooks.poststop);
+    let mut state = container.record.state(id, core::mem::take(&mut config.annotations));
+    state.status = Status::Stopped;
+    let removed = clean_up(&container.directory, &container.record, poststop, state, Some(warn));
     drop(lock);
     removed
 }

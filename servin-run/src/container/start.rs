@@ -26,13 +26,13 @@ pub fn start(directory: Directory, warn: fn(&str), mask: SignalSet) -> Result<()
             }
         )));
     }
-    let config = record::load_config(&container.directory)?;
+    let mut config = record::load_config(&container.directory)?;
     let process =
         Channel::connect(&container.directory.socket(START)).step(|| "reach the container's process")?;
     // From here on the container counts as started. If we are killed, its process sees the end of the channel.
     container.directory.remove_file(START)?;
-    let state = container.record.state(id, config.annotations);
-    let hooks = config.hooks.unwrap_or_default();
+    let state = container.record.state(id, core::mem::take(&mut config.annotations));
+    let hooks = config.hooks.take().unwrap_or_default();
     go(&process)
         .and_then(|()| after(&hooks.poststart, &state, container.record.pid, mask))
         .map_err(|error| removal::after_failure(error, &container, &hooks.poststop, state, warn))

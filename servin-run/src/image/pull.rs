@@ -128,7 +128,7 @@ pub fn pull(
     // All of it survives a power failure, or none of it is in the index.
     rustix::fs::syncfs(store.as_fd()).step(|| format!("write {} to the disk", store.home()))?;
     store.add(&found.descriptor, name, &found.source_digest)?;
-    Ok(found.descriptor.digest)
+    Ok(found.descriptor.digest.clone())
 }
 
 /// Brings what an index names into the store, as it is: it may be for another platform, or no image at all.

@@ -72,7 +72,7 @@ pub fn push(
         put(descriptor, &descriptor.digest)?;
     }
     put(&whole.top, what)?;
-    Ok(whole.top.digest)
+    Ok(whole.top.digest.clone())
 }
 
 /// An index and what it names; none where that is something else, or not all of it is here.

@@ -91,7 +91,7 @@ fn join(places: &Places, container: &Container, wish: &Wish) -> Result<Attached>
     }
     connect(&host, &namespace, &record.endpoints, &plugs, false)?;
     let published = publish(places, container, wish, &record.endpoints, &plugs)?;
-    Ok(Attached { endpoints: record.endpoints, published })
+    Ok(Attached { endpoints: core::mem::take(&mut record.endpoints), published })
 }
 
 /// The network namespace of a process.
@@ -269,14 +269,15 @@ pub fn prune(places: &Places, alive: &dyn Fn(&str) -> bool) -> Result<()> {
     let state = State::lock(places)?;
     let host = Socket::open().step(|| "open a netlink socket")?;
     let all = sweep(places, &state, &host, &|record| record.lives() && alive(&record.id))?;
-    let bridges = state.definitions()?.into_iter().filter_map(|definition| definition.bridge);
+    let definitions = state.definitions()?;
+    let bridges = definitions.iter().filter_map(|definition| definition.bridge.clone());
     remove_unused(&host, &all, &bridges.collect::<Vec<_>>())?;
     ports
 }
 
 /// The bridges of networks, as far as those are known.
 fn bridges<'n>(state: &State, networks: impl Iterator<Item = &'n str>) -> Vec<String> {
-    networks.filter_map(|network| state.find(network).ok()?.bridge).collect()
+    networks.filter_map(|network| state.find(network).ok()?.bridge.clone()).collect()
 }
 
 /// Removes those bridges that no container is at.

@@ -155,7 +155,7 @@ pub fn remove(places: &Places, what: &str) -> Result<String> {
         bridge::remove(&socket, bridge)?;
     }
     state.remove_definition(name)?;
-    Ok(definition.name)
+    Ok(definition.name.clone())
 }
 
 /// The block for a subnet, with the gateway and the range that are in it.

@@ -102,6 +102,11 @@ pub struct Layer {
 
 /// The configuration for `request`.
 pub fn config(mut request: Request) -> Result<spec::Config> {
+    if request.privileged {
+        request.cap_add.push("ALL".into());
+        request.hidden.nothing = true;
+    }
+    let mut capabilities = privileges::capabilities(&request.cap_add, &request.cap_drop)?;
     let mut annotations = request.annotations;
     annotations.push((ANNOTATION_CWD.to_string(), "create".to_string()));
     // Among other people's processes it could not be PID 1.
@@ -168,11 +173,6 @@ pub fn config(mut request: Request) -> Result<spec::Config> {
         mounts.iter_mut().for_each(|mount| mount.options.retain(|option| option != "gid=5"));
     }
     mounts.extend(request.mounts);
-    if request.privileged {
-        request.cap_add.push("ALL".into());
-        request.hidden.nothing = true;
-    }
-    let mut capabilities = privileges::capabilities(&request.cap_add, &request.cap_drop)?;
     // Where no rule about devices holds, who can make device nodes can read the host's disks.
     let named =
         |name: &String| ["MKNOD", "CAP_MKNOD", "ALL"].iter().any(|known| name.eq_ignore_ascii_case(known));

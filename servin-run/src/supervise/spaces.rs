@@ -9,7 +9,7 @@ use crate::spec::{self, NamespaceKind};
 
 /// The process whose namespace is shared for `flag`.
 pub fn process(store: &Store, flag: &str, owner: &str) -> Result<i32> {
-    let owner = store.find(owner).map_err(|error| error.within(format_args!("--{flag} container")))?.record;
+    let owner = &store.find(owner).map_err(|error| error.within(format_args!("--{flag} container")))?.record;
     match store.process(&owner.id)? {
         Some(process) => Ok(process.pid.as_raw_nonzero().get()),
         None => Err(Error::new(format_args!("--{flag} container: {} does not run", owner.name))

@@ -1,7 +1,5 @@
 //! `servin commit` and `servin export`: the files of a container as an image, and as an archive.
 
-use alloc::string::ToString;
-
 use rustix::fs::CWD;
 
 use super::super::arguments::{Command, Given, Group, flag};
@@ -71,7 +69,9 @@ pub fn commit(invocation: &Invocation, given: &Given) -> Result<i32> {
         None => import::configuration(&created, platform(given)?),
     };
     own.created = Some(created.clone());
-    own.author = given.value("author").map(ToString::to_string).or(own.author);
+    if let Some(author) = given.value("author") {
+        own.author = Some(author.into());
+    }
     let run = own.config.get_or_insert_default();
     if base.is_none() {
         run.cmd = Some(entry.record.command.clone());

@@ -57,7 +57,7 @@ pub fn ls(invocation: &Invocation, given: &Given) -> Result<i32> {
     let store = store(invocation, given)?;
     let images = store.images()?;
     let wanted = given.words.first().copied();
-    let created = |word: &str| store.get(word).map(|image| image.config.created);
+    let created = |word: &str| store.get(word).map(|image| image.config.created.clone());
     let before = filters.values("before").last().map(created).transpose()?;
     let since = filters.values("since").last().map(created).transpose()?;
     let mut rows = Vec::new();

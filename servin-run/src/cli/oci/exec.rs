@@ -85,11 +85,11 @@ pub fn exec(session: &Session, arguments: &[&str]) -> Result<i32> {
 }
 
 /// The container's own process with the changes that the flags ask for.
-fn process(config: spec::Config, given: &Given, program: &[&str]) -> Result<Process> {
+fn process(mut config: spec::Config, given: &Given, program: &[&str]) -> Result<Process> {
     if program.is_empty() {
         return Err(Error::new(format_args!("a program to run is missing: see {EXEC}")));
     }
-    let mut process = config.process.unwrap_or_default();
+    let mut process = config.process.take().unwrap_or_default();
     process.args = program.iter().map(ToString::to_string).collect();
     process.terminal = Some(given.switch("tty", false));
     process.env.extend(given.values("env").map(ToString::to_string));

@@ -71,11 +71,11 @@ pub fn list(session: &Session, arguments: &[&str]) -> Result<i32> {
     }
     let mut rows: Vec<[String; 6]> =
         [["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(String::from)].into();
-    rows.extend(states.into_iter().map(|state| {
+    for state in &states {
         let pid = format!("{}", state.pid.unwrap_or(0));
-        let (created, owner) = (state.created.unwrap_or_default(), state.owner.unwrap_or_default());
-        [state.id, pid, state.status.as_str().into(), state.bundle, created, owner]
-    }));
+        let [created, owner] = [&state.created, &state.owner].map(|text| text.as_deref().unwrap_or_default());
+        rows.push([&state.id, &pid, state.status.as_str(), &state.bundle, created, owner].map(String::from));
+    }
     output::result(table(&rows)).map(|()| 0)
 }
 

@@ -95,7 +95,7 @@ pub fn request(
         ..Request::default()
     };
     isolation::apply(given, &mut request, &|name| {
-        let record = store.find(name)?.record;
+        let record = &store.find(name)?.record;
         record.state.pid.ok_or_else(|| Error::new(format_args!("the container {} does not run", record.name)))
     })?;
     process::apply(given, &mut request, &users)?;

@@ -20,7 +20,7 @@ pub fn prepare(
     record: &mut Record,
 ) -> Result<Option<Mounted>> {
     let volumes: Vec<String> = volumes.into_iter().map(|(path, _)| path).collect();
-    let wanted = mount_flags::read(given, &volumes, &|name| Ok(store.find(name)?.record.mounts))?;
+    let wanted = mount_flags::read(given, &volumes, &|name| Ok(store.find(name)?.record.mounts.clone()))?;
     if wanted.is_empty() {
         return Ok(None);
     }

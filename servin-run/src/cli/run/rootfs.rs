@@ -120,17 +120,22 @@ impl<'g> Rootfs<'g> {
         record.image = Some(name.into());
         record.image_id = id;
         let Rootfs::Image(chosen) = self else { return };
-        let config = chosen.image.config.config.clone().unwrap_or_default();
-        let mut labels = config.labels;
-        labels.retain(|(key, _)| record.labels.iter().all(|(known, _)| known != key));
-        record.labels.extend(labels);
-        let signal =
-            config.stop_signal.and_then(|text| signals::parse(&text).ok()).filter(|signal| *signal > 0);
+        let Some(config) = &chosen.image.config.config else { return };
+        for (key, value) in &config.labels {
+            if record.labels.iter().all(|(known, _)| known != key) {
+                record.labels.push((key.clone(), value.clone()));
+            }
+        }
+        let signal = config
+            .stop_signal
+            .as_ref()
+            .and_then(|text| signals::parse(text).ok())
+            .filter(|signal| *signal > 0);
         record.stop_signal = record.stop_signal.or(signal);
         record.stop_timeout =
             record.stop_timeout.or(config.stop_timeout.and_then(|seconds| seconds.try_into().ok()));
         if record.health.is_none() && !given.switch("no-healthcheck", false) {
-            record.health = config.healthcheck.and_then(health);
+            record.health = config.healthcheck.as_ref().and_then(health);
         }
     }
 
@@ -266,7 +271,7 @@ fn arguments(given: &Given, image: &RunConfig, words: Vec<String>) -> Result<Vec
 }
 
 /// An image's health check; none where it says that there is none.
-fn health(check: Healthcheck) -> Option<HealthCheck> {
+fn health(check: &Healthcheck) -> Option<HealthCheck> {
     if !matches!(check.test.first().map(String::as_str), Some("CMD" | "CMD-SHELL")) {
         return None;
     }
@@ -276,7 +281,7 @@ fn health(check: Healthcheck) -> Option<HealthCheck> {
         timeout: time(check.timeout),
         start_period: check.start_period.unwrap_or(0),
         retries: check.retries.filter(|retries| *retries > 0).map_or(3, |retries| retries.min(1000) as u32),
-        test: check.test,
+        test: check.test.clone(),
     })
 }
 

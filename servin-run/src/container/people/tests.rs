@@ -109,7 +109,7 @@ fn a_record_that_cannot_be_read_can_be_seen_and_removed_and_hides_no_other() {
     let path = home.0.join("home/containers").join(format!("{:0<64}", "a")).join(RECORD);
     std::fs::write(path, "").expect("written");
     let mut names = Vec::new();
-    store.records(&mut |record| names.push(record.name)).expect("listed");
+    store.records(&mut |record| names.push(record.name.clone())).expect("listed");
     assert_eq!(names, ["", "two"]);
     let broken = store.find("one").expect("found by the name that leads to it");
     assert!(broken.record.is_whole().is_err() && store.rename("one", "three").is_err());
