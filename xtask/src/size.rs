@@ -5,11 +5,11 @@ use crate::{Result, build, workspace};
 
 /// The most bytes that a product may have. servin-run is meant to come down to 1331 KiB; until then it is held to what
 /// it has reached.
-const BUDGETS: [(&str, u64); 2] = [("servin-init", 8 * 1024), ("servin-run", 1705 * 1024)];
+const BUDGETS: [(&str, u64); 2] = [("servin-init", 8 * 1024), ("servin-run", 1692 * 1024)];
 /// For servin-init on the other architectures, whose instructions are longer.
 const INIT_ELSEWHERE: u64 = 10 * 1024 + 512;
 /// The same for servin-run without the feature `tls`, which is meant to come down to 420 KiB.
-const WITHOUT_TLS: u64 = 1280 * 1024;
+const WITHOUT_TLS: u64 = 1248 * 1024;
 /// The folder of that one.
 const SMALL: &str = "without-tls";
 
