@@ -45,5 +45,5 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let signals = SignalFd::new(SignalSet::ALL).step(|| "watch signals")?;
     supervisor.send(wire::ATTACH, &[attach.wants()], false).step(|| "attach to the container")?;
     let left = client::relay(&supervisor, &attach, &signals)?;
-    run::finish(&store, &entry, left)
+    run::finish(store, &entry, left)
 }

@@ -128,7 +128,7 @@ fn side<'a>(invocation: &Invocation, given: &Given, word: &'a str) -> Result<Sid
         true => None,
         false => Some(entry.reload()?),
     };
-    let root = view::of_container(&store, &entry)?;
+    let root = view::of_container(store, &entry)?;
     let path = if path.is_empty() { "/" } else { path };
     Ok(Side { root, path, inside: true, _lock: lock })
 }

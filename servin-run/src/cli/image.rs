@@ -1,5 +1,6 @@
 //! `servin image …`: the images of the store.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -36,9 +37,9 @@ pub const LIMITS: Group = Group(
     ],
 );
 
-/// Opens the store that the flags name.
-pub fn store(invocation: &Invocation, given: &Given) -> Result<Store> {
-    Store::open(&invocation.home(given)?)
+/// Opens the store that the flags name; it is there until the command ends.
+pub fn store(invocation: &Invocation, given: &Given) -> Result<&'static Store> {
+    Store::open(&invocation.home(given)?).map(|store| &*Box::leak(Box::new(store)))
 }
 
 /// What the flag or this host says.
@@ -206,7 +207,7 @@ pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
     given.between(&INSPECT, "an image", 1, usize::MAX)?;
     let store = store(invocation, given)?;
     let images = given.words.iter().map(|word| store.get(word)).collect::<Result<Vec<_>>>()?;
-    let found: Vec<Inspected> = images.iter().map(|image| inspected(&store, image)).collect();
+    let found: Vec<Inspected> = images.iter().map(|image| inspected(store, image)).collect();
     let documents: Vec<&dyn Encode> = found.iter().map(|document| document as &dyn Encode).collect();
     output_format::inspect(given, &documents)
 }

@@ -166,7 +166,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     for one in &found {
         let mut document = document(one, &containers)?;
         if given.switch("size", false) {
-            document.size = Some(system::written(&store, document.id)?);
+            document.size = Some(system::written(store, document.id)?);
         }
         documents.push(document);
     }

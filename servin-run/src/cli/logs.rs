@@ -76,7 +76,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let mut reader = Reader::open(&entry.directory, driver, tail, supervisor.is_some())?;
     let print = |reader: &mut Reader, wanted: &mut Wanted| print(reader, driver, wanted);
     if let Some(supervisor) = supervisor {
-        follow_log(&store, &entry, &mut reader, &supervisor, &mut |reader| print(reader, &mut wanted))?;
+        follow_log(store, &entry, &mut reader, &supervisor, &mut |reader| print(reader, &mut wanted))?;
     } else {
         print(&mut reader, &mut wanted)?;
     }

@@ -411,7 +411,11 @@ pub fn remove_unused(invocation: &Invocation, given: &Given) -> Result<i32> {
 }
 
 /// The network and the container that two words name.
-fn ends(invocation: &Invocation, given: &Given, command: &Command) -> Result<(String, Store, Entry)> {
+fn ends(
+    invocation: &Invocation,
+    given: &Given,
+    command: &Command,
+) -> Result<(String, &'static Store, Entry)> {
     let [network, container] = given.words.as_slice() else {
         return Err(Error::new(format_args!("a network and a container are needed: see {command}")));
     };

@@ -52,7 +52,7 @@ pub fn rename(invocation: &Invocation, given: &Given) -> Result<i32> {
 fn set_frozen(command: &Command, invocation: &Invocation, given: &Given, frozen: bool) -> Result<i32> {
     let store = places::store(invocation, given)?;
     places::each(command, &given.words, &mut |word| {
-        freeze(&store, word, frozen)?;
+        freeze(store, word, frozen)?;
         output::result(word)
     })
 }

@@ -1,5 +1,7 @@
 //! What the commands about containers have in common: where those are, and one after the other.
 
+use alloc::boxed::Box;
+
 use super::arguments::{Command, Given};
 use super::{Invocation, output};
 use crate::container::people::{Places, Store};
@@ -8,9 +10,10 @@ use crate::error::{Error, Result};
 /// What is said to be missing.
 pub const CONTAINER: &str = "the container's name or ID";
 
-/// The containers.
-pub fn store(invocation: &Invocation, given: &Given) -> Result<Store> {
-    Store::open(Places { home: invocation.home(given)?, root: invocation.root(given)? })
+/// The containers. There is one store a command, which is there until the command ends.
+pub fn store(invocation: &Invocation, given: &Given) -> Result<&'static Store> {
+    let places = Places { home: invocation.home(given)?, root: invocation.root(given)? };
+    Store::open(places).map(|store| &*Box::leak(Box::new(store)))
 }
 
 /// Does something for each of several containers: what fails for one is said, and the others have their turn.

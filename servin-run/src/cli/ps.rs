@@ -82,7 +82,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let mut dated: Vec<(String, Value)> = Vec::new();
     store.records(&mut |record| {
         if (all || record.state.phase.is_alive()) && admitted(record, &filters) && within(&record.created) {
-            let size = if with_size { system::written(&store, &record.id).unwrap_or(0) } else { 0 };
+            let size = if with_size { system::written(store, &record.id).unwrap_or(0) } else { 0 };
             let row = row(given, record, now, &units::size(size));
             dated.push((record.created.clone(), row));
         }

@@ -45,7 +45,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let quiet = given.switch("quiet", false);
     for name in named {
         for name in wanted(invocation, given, name)? {
-            let digest = fetch(invocation, given, &store, &name, quiet)?;
+            let digest = fetch(invocation, given, store, &name, quiet)?;
             match quiet {
                 true => output::result(&name)?,
                 false => output::result(format_args!("{name} {digest}"))?,

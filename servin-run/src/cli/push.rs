@@ -61,7 +61,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         let others = others.map(Reference::repository).filter(|other| *other != name.repository());
         registry.mount_from(others.map(String::from).collect());
         let mut progress = Lines::new("pushed", quiet);
-        let digest = push(&store, &image, &mut registry, name.manifest_name(), &mut progress)
+        let digest = push(store, &image, &mut registry, name.manifest_name(), &mut progress)
             .map_err(|error| error.within(format_args!("push {}", name.familiar())))?;
         match quiet {
             true => output::result(&digest)?,

@@ -37,14 +37,14 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
             match store.find(word) {
                 // What a killed command has left of it goes, and then its name.
                 Err(_) if force => return store.sweep_gone(),
-                entry => remove(&store, &entry?.record.id, force, volumes)?,
+                entry => remove(store, &entry?.record.id, force, volumes)?,
             }
             output::result(word)
         });
     }
     let mut code = 0;
     for entry in store.all()?.iter().filter(|entry| force || !entry.record.state.phase.is_alive()) {
-        match remove(&store, &entry.record.id, force, volumes) {
+        match remove(store, &entry.record.id, force, volumes) {
             Ok(()) => output::result(&entry.record.name)?,
             // It has ended meanwhile, and was to be removed then.
             Err(_) if store.find(&entry.record.id).is_err() => {}
@@ -79,7 +79,7 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
         return Ok(1);
     }
     let filters = Filters::read(given, &["label", "label!"])?;
-    let removed = unused(&places::store(invocation, given)?, &filters)?;
+    let removed = unused(places::store(invocation, given)?, &filters)?;
     removed.iter().try_for_each(output::result).map(|()| 0)
 }
 

@@ -64,7 +64,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         false => Some(attach),
     };
     let options = Start { trace: given.switch("trace", false), pid_file: given.value("pidfile") };
-    start(&store, entry, attend, &options)
+    start(store, entry, attend, &options)
 }
 
 /// `servin create`.
@@ -81,7 +81,7 @@ fn keep(
     invocation: &Invocation,
     given: &Given,
     foreground: bool,
-) -> Result<Option<(Store, Entry)>> {
+) -> Result<Option<(&'static Store, Entry)>> {
     let cidfile = given.value("cidfile");
     if let Some(path) = cidfile
         && statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok()
@@ -101,7 +101,7 @@ fn keep(
     record.id = id.clone();
     record.created = time::now();
     rootfs.note(given, &mut record);
-    let files = rootfs.prepare(&store, given, &id)?;
+    let files = rootfs.prepare(store, given, &id)?;
     if let Manager::Systemd(sockets) = limits::manager(invocation, given)? {
         record.systemd_sockets = sockets;
         record.cgroup_manager = Some("systemd".into());
@@ -112,7 +112,7 @@ fn keep(
         *owner = store.find(owner).map_err(|error| error.within("--network container"))?.record.id.clone();
     }
     let (layers, volumes) = (files.users.clone(), files.image.volumes.clone());
-    let mut request = flags::request(invocation, given, &store, &id, files)?;
+    let mut request = flags::request(invocation, given, store, &id, files)?;
     let mut named = names::mounts(&store.places.network(None), &id, &wish);
     for (switch, path) in [("no-hosts", "/etc/hosts"), ("no-hostname", "/etc/hostname")] {
         named.retain(|mount| mount.destination != path || !given.switch(switch, false));
@@ -123,7 +123,7 @@ fn keep(
     }
     record.network = wish;
     record.shared = isolation::shared(given, &|name| Ok(store.find(name)?.record.id.clone()))?;
-    let mounted = mounts::prepare(given, &store, volumes, &mut request, &mut record)?;
+    let mounted = mounts::prepare(given, store, volumes, &mut request, &mut record)?;
     let user = (request.user.uid, request.user.gid);
     let config = defaults::config(request)?;
     record.command = config.process.as_ref().map(|process| process.args.clone()).unwrap_or_default();
@@ -139,7 +139,7 @@ fn keep(
         && let Ok(other) = store.find(&record.name)
         && other.record.name == record.name
     {
-        rm::remove(&store, &other.record.id, true, false).map_err(|error| error.within("--replace"))?;
+        rm::remove(store, &other.record.id, true, false).map_err(|error| error.within("--replace"))?;
     }
     let is_to_be_filled = mounted.as_ref().is_some_and(Mounted::is_to_be_filled);
     let entry = store.create(record, &spec::to_json(&config), &mut || {
@@ -147,9 +147,9 @@ fn keep(
             return Ok(());
         }
         as_owner(&config, &mut || {
-            rootfs.fill(&store, &id)?;
+            rootfs.fill(store, &id)?;
             match &mounted {
-                Some(mounted) => mounted.fill(&|| rootfs.open(&store, &id, &layers), user),
+                Some(mounted) => mounted.fill(&|| rootfs.open(store, &id, &layers), user),
                 None => Ok(()),
             }
         })

@@ -45,7 +45,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         let entries = store.all()?;
         let mut code = 0;
         for entry in entries.iter().filter(|entry| !entry.record.state.phase.is_alive() && wants(entry)) {
-            match run::begin(&store, &entry.record.id, None, false) {
+            match run::begin(store, &entry.record.id, None, false) {
                 Ok(_) => output::result(&entry.record.name)?,
                 Err(error) => {
                     output::error(&error.within(&entry.record.name));
@@ -70,13 +70,13 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
             detach_keys: Keys::read(given.value("detach-keys"))?,
             forwards_signals: given.switch("sig-proxy", true),
         };
-        return run::start(&store, entry, Some(attach), &run::Start::default());
+        return run::start(store, entry, Some(attach), &run::Start::default());
     }
     places::each(&START, &given.words, &mut |word| {
         let entry = store.find(word)?;
         // As in Docker, that it runs already is no error.
         if !entry.record.state.phase.is_alive() {
-            run::begin(&store, &entry.record.id, None, false)?;
+            run::begin(store, &entry.record.id, None, false)?;
         }
         output::result(word)
     })

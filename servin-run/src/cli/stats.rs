@@ -103,7 +103,7 @@ fn memory_of_host() -> u64 {
 
 /// The containers that are shown.
 struct Watched<'w> {
-    store: Store,
+    store: &'static Store,
     given: &'w Given<'w>,
     host: u64,
     all: Vec<Subject>,

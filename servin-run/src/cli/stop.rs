@@ -131,12 +131,12 @@ fn for_each(
 ) -> Result<i32> {
     let store = places::store(invocation, given)?;
     if !given.switch("all", false) {
-        return places::each(command, &given.words, &mut |word| act(&store, word));
+        return places::each(command, &given.words, &mut |word| act(store, word));
     }
     let entries = store.all()?;
     let alive = entries.iter().filter(|entry| entry.record.state.phase.is_alive());
     let words: Vec<&str> = alive.map(|entry| entry.record.name.as_str()).collect();
-    if words.is_empty() { Ok(0) } else { places::each(command, &words, &mut |word| act(&store, word)) }
+    if words.is_empty() { Ok(0) } else { places::each(command, &words, &mut |word| act(store, word)) }
 }
 
 /// Ends a container and waits until that was written down. One that does not run is no error.

@@ -95,7 +95,7 @@ pub fn df(invocation: &Invocation, given: &Given) -> Result<i32> {
     }
     let entries = store.all()?;
     for entry in &entries {
-        containers.add(written(&store, &entry.record.id)?, entry.record.state.phase.is_alive());
+        containers.add(written(store, &entry.record.id)?, entry.record.state.phase.is_alive());
     }
     let all = Volumes::open(&invocation.home(given)?)?;
     for volume in all.all()? {
@@ -136,14 +136,14 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
     }
     let filters = format::Filters::read(given, &["label", "label!"])?;
     let store = places::store(invocation, given)?;
-    rm::unused(&store, &filters)?
+    rm::unused(store, &filters)?
         .iter()
         .try_for_each(|id| output::result(format_args!("Deleted container: {id}")))?;
     let left = store.all()?;
     network::remove_unused(invocation, given)?;
     if given.switch("volumes", false) {
         let home = invocation.home(given)?;
-        let (names, _) = volume::unused(&Volumes::open(&home)?, &store, false, &filters)?;
+        let (names, _) = volume::unused(&Volumes::open(&home)?, store, false, &filters)?;
         names.iter().try_for_each(|name| output::result(format_args!("Deleted volume: {name}")))?;
     }
     let configurations: Vec<String> =

@@ -31,7 +31,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     Policy::parse(restart.unwrap_or_default())?;
     let store = places::store(invocation, given)?;
     places::each(&UPDATE, &given.words, &mut |word| {
-        update(&store, word, &changes, restart)?;
+        update(store, word, &changes, restart)?;
         output::result(word)
     })
 }

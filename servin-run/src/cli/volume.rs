@@ -152,7 +152,7 @@ pub fn rm(invocation: &Invocation, given: &Given) -> Result<i32> {
     let (volumes, store) = (volumes(invocation, given)?, places::store(invocation, given)?);
     let mut code = 0;
     for name in &given.words {
-        match remove(&volumes, &store, name, given.switch("force", false)) {
+        match remove(&volumes, store, name, given.switch("force", false)) {
             Ok(()) => output::result(name)?,
             Err(error) => {
                 output::error(&error);
@@ -188,7 +188,7 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
     }
     let filters = Filters::read(given, &["label", "label!"])?;
     let store = places::store(invocation, given)?;
-    let (names, bytes) = unused(&volumes(invocation, given)?, &store, all, &filters)?;
+    let (names, bytes) = unused(&volumes(invocation, given)?, store, all, &filters)?;
     names.iter().try_for_each(output::result)?;
     output::result(format_args!("Total reclaimed space: {}", units::size(bytes))).map(|()| 0)
 }

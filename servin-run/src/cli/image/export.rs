@@ -95,6 +95,6 @@ pub fn commit(invocation: &Invocation, given: &Given) -> Result<i32> {
         own.history.clear();
     }
     let new = New { base: base.as_ref().filter(|_| !whole), config: own, history, name, ..New::default() };
-    let id = import::import_tree(&store, &root, whiteouts, new)?;
+    let id = import::import_tree(store, &root, whiteouts, new)?;
     output::result(id).map(|()| 0)
 }

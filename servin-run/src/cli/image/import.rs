@@ -53,7 +53,7 @@ pub fn import(invocation: &Invocation, given: &Given) -> Result<i32> {
     if let Some(kind) = kind {
         let root = file_system::mount(kind, path, &[], Attributes::default())?;
         let id =
-            import::import_tree(&store(invocation, given)?, &root, Whiteouts::None, new).map_err(within)?;
+            import::import_tree(store(invocation, given)?, &root, Whiteouts::None, new).map_err(within)?;
         return output::result(id).map(|()| 0);
     }
     let reader: Box<dyn Read> = match path {
@@ -64,7 +64,7 @@ pub fn import(invocation: &Invocation, given: &Given) -> Result<i32> {
             Box::new(File(opened.step(|| alloc::format!("open {path}"))?))
         }
     };
-    let id = import::import(&store(invocation, given)?, reader, new).map_err(within)?;
+    let id = import::import(store(invocation, given)?, reader, new).map_err(within)?;
     output::result(id).map(|()| 0)
 }
 
@@ -91,7 +91,7 @@ pub fn from_host(invocation: &Invocation, given: &Given) -> Result<i32> {
     let history =
         import::history(&created, "servin image from-host", given.value("message").unwrap_or_default());
     let new = New { config, history, name: Some(name), ..New::default() };
-    let id = import::import_tree(&store, &root, Whiteouts::None, new)?;
+    let id = import::import_tree(store, &root, Whiteouts::None, new)?;
     output::result(id).map(|()| 0)
 }
 

@@ -80,7 +80,7 @@ pub fn ls(invocation: &Invocation, given: &Given) -> Result<i32> {
             [] if wanted.is_none() && filters.values("reference").next().is_none() => Vec::from([None]),
             _ => named.map(Some).collect(),
         };
-        rows.extend(named.into_iter().map(|name| row(given, &store, image, name)));
+        rows.extend(named.into_iter().map(|name| row(given, store, image, name)));
     }
     if given.switch("quiet", false) {
         // An image with two names is one image.

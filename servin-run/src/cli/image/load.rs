@@ -50,7 +50,7 @@ pub fn load(invocation: &Invocation, given: &Given) -> Result<i32> {
         )));
     }
     let store = store(invocation, given)?;
-    let (mut source, offered) = archive::open(&store, path)?;
+    let (mut source, offered) = archive::open(store, path)?;
     if offered.is_empty() {
         return Err(Error::new(format_args!("{path}: there is no image in it")));
     }
@@ -62,7 +62,7 @@ pub fn load(invocation: &Invocation, given: &Given) -> Result<i32> {
             progress: &mut Unwatched,
         };
         let first = image.references.first();
-        let digest = pull::pull(&store, &mut *source, &image.what, first, &mut options)?;
+        let digest = pull::pull(store, &mut *source, &image.what, first, &mut options)?;
         let loaded = store.get(&digest)?;
         for name in image.references.iter().skip(1) {
             store.add(&loaded.descriptor, Some(name), "")?;
@@ -113,7 +113,7 @@ pub fn save(invocation: &Invocation, given: &Given) -> Result<i32> {
         images.push((image, names));
     }
     let saved: Vec<save::Saved> = images.iter().map(|(image, names)| (image, names.clone())).collect();
-    to_file(given.value("output"), &mut |to| write(&store, &saved, to)).map(|()| 0)
+    to_file(given.value("output"), &mut |to| write(store, &saved, to)).map(|()| 0)
 }
 
 /// Has `write` write to the file, which appears whole, or to standard output, which must be no terminal.

@@ -28,12 +28,12 @@ pub fn rm(invocation: &Invocation, given: &Given) -> Result<i32> {
     let force = given.switch("force", false);
     let mut failed = false;
     for word in &given.words {
-        if let Err(error) = remove(&store, word, force) {
+        if let Err(error) = remove(store, word, force) {
             output::error(&error);
             failed = true;
         }
     }
-    tidy(&store, false)?
+    tidy(store, false)?
         .into_iter()
         .flat_map(|gone| gone.removed)
         .try_for_each(|digest| say("Deleted", &digest))?;
@@ -116,10 +116,10 @@ pub fn remove_unused(invocation: &Invocation, given: &Given) -> Result<i32> {
             if image.references.is_empty() {
                 say("Deleted image", &called(&image))?;
             }
-            forget(&store, &image)?;
+            forget(store, &image)?;
         }
     }
-    let collected = tidy(&store, true)?.unwrap_or_default();
+    let collected = tidy(store, true)?.unwrap_or_default();
     collected.removed.iter().try_for_each(|digest| say("Deleted", digest))?;
     say("Total reclaimed space", &units::size(collected.bytes)).map(|()| 0)
 }

@@ -64,7 +64,7 @@ pub enum Rootfs<'g> {
 /// An image, held until the container that is made of it is kept.
 pub struct Chosen<'g> {
     word: &'g str,
-    store: store::Store,
+    store: &'static store::Store,
     image: Image,
     layers: Layers,
     _held: Held,
@@ -207,7 +207,7 @@ impl<'g> Rootfs<'g> {
     pub fn fill(&self, store: &Store, id: &str) -> Result<()> {
         match self {
             Rootfs::Image(chosen) if chosen.layers.copied => {
-                rootfs::copy(&chosen.store, &chosen.image, &store.layer(id).0)
+                rootfs::copy(chosen.store, &chosen.image, &store.layer(id).0)
             }
             Rootfs::File { .. } => {
                 let path = store.mount_point(id);
@@ -288,11 +288,11 @@ fn health(check: &Healthcheck) -> Option<HealthCheck> {
 impl<'g> Chosen<'g> {
     fn new(invocation: &Invocation, given: &Given, word: &'g str) -> Result<Chosen<'g>> {
         let store = super::super::image::store(invocation, given)?;
-        let image = find(invocation, given, &store, word)?;
+        let image = find(invocation, given, store, word)?;
         // From now on it is not removed; it may have been a moment ago.
         let held = store.share()?;
         let image = store.get(&image.digest)?;
-        let layers = rootfs::layers(&store, &image)?;
+        let layers = rootfs::layers(store, &image)?;
         Ok(Chosen { word, store, image, layers, _held: held })
     }
 }
@@ -315,7 +315,7 @@ fn find(invocation: &Invocation, given: &Given, store: &store::Store, word: &str
     let fetch = |name: &Reference| {
         rootless::with_ids(invocation, given, &mut |inside| {
             let store = super::super::image::store(inside, given)?;
-            pull::fetch(inside, given, &store, name, given.switch("quiet", false)).map(|_| 0)
+            pull::fetch(inside, given, store, name, given.switch("quiet", false)).map(|_| 0)
         })?;
         store.get(word)
     };
