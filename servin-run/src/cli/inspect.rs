@@ -3,6 +3,7 @@
 mod host;
 mod networks;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -176,12 +177,12 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
 
 /// A container with its configuration.
 pub struct Found {
-    entry: Entry,
+    entry: Box<Entry>,
     config: spec::Config,
 }
 
 impl Found {
-    fn read(entry: Entry) -> Result<Found> {
+    fn read(entry: Box<Entry>) -> Result<Found> {
         let text = entry.directory.read(CONFIG)?.unwrap_or_default();
         let config = spec::parse(&text, &entry.directory.file(CONFIG))?;
         Ok(Found { entry, config })

@@ -1,5 +1,6 @@
 //! `servin network …`: networks for containers.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -415,7 +416,7 @@ fn ends(
     invocation: &Invocation,
     given: &Given,
     command: &Command,
-) -> Result<(String, &'static Store, Entry)> {
+) -> Result<(String, &'static Store, Box<Entry>)> {
     let [network, container] = given.words.as_slice() else {
         return Err(Error::new(format_args!("a network and a container are needed: see {command}")));
     };

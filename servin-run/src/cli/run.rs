@@ -10,6 +10,7 @@ pub use flags::add_variables;
 pub use lifetime::nanoseconds;
 pub use rootfs::tools;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use rustix::fs::{AtFlags, CWD};
@@ -81,7 +82,7 @@ fn keep(
     invocation: &Invocation,
     given: &Given,
     foreground: bool,
-) -> Result<Option<(&'static Store, Entry)>> {
+) -> Result<Option<(&'static Store, Box<Entry>)>> {
     let cidfile = given.value("cidfile");
     if let Some(path) = cidfile
         && statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok()
@@ -189,7 +190,7 @@ pub struct Start<'s> {
 }
 
 /// Starts a container, and stays with it where that is asked for; otherwise prints its id.
-pub fn start(store: &Store, entry: Entry, attach: Option<Attach>, options: &Start) -> Result<i32> {
+pub fn start(store: &Store, entry: Box<Entry>, attach: Option<Attach>, options: &Start) -> Result<i32> {
     let (wire, pid) = begin(store, &entry.record.id, attach.as_ref(), options.trace)?;
     if let Some(path) = options.pid_file {
         let text = alloc::format!("{pid}");

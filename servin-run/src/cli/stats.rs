@@ -126,7 +126,10 @@ impl Watched<'_> {
     fn find(&mut self) -> Result<()> {
         let named = &self.given.words;
         let mut entries = match named.is_empty() {
-            false => named.iter().map(|word| self.store.find(word)).collect::<Result<Vec<Entry>>>()?,
+            false => named
+                .iter()
+                .map(|word| self.store.find(word).map(|entry| *entry))
+                .collect::<Result<Vec<Entry>>>()?,
             true => self.store.all()?,
         };
         if named.is_empty() && !self.given.switch("all", false) {

@@ -1,5 +1,6 @@
 //! `servin stop`, `kill` and `restart`: the ends of containers that people want.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use linux_raw_sys::general::{SIGKILL, SIGTERM};
@@ -140,7 +141,7 @@ fn for_each(
 }
 
 /// Ends a container and waits until that was written down. One that does not run is no error.
-pub fn stop(store: &Store, entry: Entry, manner: &Manner) -> Result<()> {
+pub fn stop(store: &Store, entry: Box<Entry>, manner: &Manner) -> Result<()> {
     let record = &entry.record;
     if !record.state.phase.is_alive() {
         return Ok(());

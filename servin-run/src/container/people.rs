@@ -9,6 +9,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -127,7 +128,7 @@ impl Store {
         mut record: Record,
         config: &str,
         fill: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Entry> {
+    ) -> Result<Box<Entry>> {
         // Held until its directory is there, without which a name is nobody's.
         let names = self.lock()?;
         match record.name.as_str() {
@@ -149,11 +150,11 @@ impl Store {
         config: &str,
         names: Lock,
         fill: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Entry> {
+    ) -> Result<Box<Entry>> {
         let (directory, _lock) = self.all.create(&record.id)?;
         // An image may be large; meanwhile others make containers too.
         drop(names);
-        let entry = Entry { directory, record };
+        let entry = Box::new(Entry { directory, record });
         let mut make = || {
             for (name, mode) in [(UPPER, 0o755), (WORK, 0o700), (LOG, 0o700)] {
                 make_directory(entry.directory.as_fd(), name, mode)
@@ -274,7 +275,7 @@ impl Store {
     }
 
     /// The container of a full id, a name, or the beginning of an id that no other begins with.
-    pub fn find(&self, word: &str) -> Result<Entry> {
+    pub fn find(&self, word: &str) -> Result<Box<Entry>> {
         let missing =
             || Error::new(format_args!("there is no container {word}")).hint("`servin ps -a` lists them all");
         if word.is_empty() || word.starts_with('.') || word.contains('/') {
@@ -307,7 +308,7 @@ impl Store {
         let mut entries = Vec::new();
         for id in self.all.ids()? {
             match self.load(&id)? {
-                Some(entry) => entries.push(entry),
+                Some(entry) => entries.push(*entry),
                 None => self.sweep(&id)?,
             }
         }
@@ -352,10 +353,10 @@ impl Store {
     }
 
     /// The container `id`, if there is one; settled, where its supervisor was killed.
-    fn load(&self, id: &str) -> Result<Option<Entry>> {
+    fn load(&self, id: &str) -> Result<Option<Box<Entry>>> {
         let Some(directory) = self.all.find(id)? else { return Ok(None) };
         let Some(record) = Record::load(&directory)? else { return Ok(None) };
-        let entry = Entry { directory, record };
+        let entry = Box::new(Entry { directory, record });
         match entry.record.state.phase.is_alive() && !entry.is_supervised()? {
             true => self.settle(entry),
             false => Ok(Some(entry)),
@@ -364,7 +365,7 @@ impl Store {
 
     /// The supervisor was killed, and with it the container; or the host went down. Writes that down, and cleans what
     /// is left; `None` where the container was to be removed in the end.
-    fn settle(&self, mut entry: Entry) -> Result<Option<Entry>> {
+    fn settle(&self, mut entry: Box<Entry>) -> Result<Option<Box<Entry>>> {
         let Ok(_lock) = entry.reload() else { return Ok(None) };
         // The supervisor takes its lock before it writes that the container runs; it may also just have ended.
         if !entry.record.state.phase.is_alive() || entry.is_supervised()? {

@@ -5,6 +5,7 @@
 //! It is a copy of the command that started the container. Once nobody is attached it executes this program anew:
 //! what the command needed (its arguments, the configuration, the plan) is gone from memory then.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -179,7 +180,7 @@ fn clock() -> u64 {
 /// A supervisor at work.
 struct Supervisor {
     store: Store,
-    entry: Entry,
+    entry: Box<Entry>,
     /// Held until the end was written down.
     lock: Option<OwnedFd>,
     means: Means,
@@ -198,7 +199,7 @@ impl Supervisor {
     /// Makes the container and lets it run. Who calls this holds its lock. `first` is in the name of the caller, whose
     /// output it may still use.
     fn launch(&mut self, first: bool) -> Result<Pid> {
-        let Entry { directory, record } = &self.entry;
+        let Entry { directory, record } = &*self.entry;
         let path = directory.file(CONFIG);
         let text = directory.read(CONFIG)?.ok_or_else(|| Error::new(format_args!("{path} is missing")))?;
         let mut config: spec::Config = spec::parse(&text, &path)?;

@@ -1,5 +1,6 @@
 //! `servin commit` and `servin export`: the files of a container as an image, and as an archive.
 
+use alloc::boxed::Box;
 use rustix::fs::CWD;
 
 use super::super::arguments::{Command, Given, Group, flag};
@@ -31,7 +32,7 @@ fn container(
     invocation: &Invocation,
     given: &Given,
     word: &str,
-) -> Result<(crate::container::people::Entry, spec::Config)> {
+) -> Result<(Box<crate::container::people::Entry>, spec::Config)> {
     let entry = places::store(invocation, given)?.find(word)?;
     let text = entry.directory.read(crate::container::people::CONFIG)?.unwrap_or_default();
     let config = spec::parse(&text, "config.json")?;
