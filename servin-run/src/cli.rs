@@ -56,6 +56,7 @@ use arguments::Given;
 
 use crate::error::{EXIT_SERVIN_FAILED, Error, Result};
 use crate::fs::descriptors::fill_standard;
+use crate::gather::Gather as _;
 use crate::launch::sealed::{self, Company};
 
 /// The program of PID 1, embedded.
@@ -130,8 +131,8 @@ fn start(raw: Arguments) -> Result<Invocation<'static>> {
             ))
         })
     };
-    let arguments = raw.iter().skip(1).map(text).collect::<Result<_>>()?;
-    let environment = raw.environment().filter_map(|line| line.to_str().ok()).collect();
+    let arguments = raw.iter().skip(1).map(text).gather::<Result<_>>()?;
+    let environment = raw.environment().filter_map(|line| line.to_str().ok()).gather();
     Ok(Invocation { arguments, environment, raw })
 }
 

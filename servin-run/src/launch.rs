@@ -32,6 +32,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use linux_raw_sys::general::MS_SLAVE;
 
 use crate::error::{Error, Result, Step as _};
+use crate::gather::Gather as _;
 use crate::network;
 use crate::plan::mounts::{IdMapping, Propagation, Source};
 use crate::plan::{Plan, Step};
@@ -234,7 +235,7 @@ pub fn asks_nothing(plan: &Plan) -> bool {
 
 fn clone_error(plan: &Plan, errno: rustix::io::Errno) -> Error {
     use rustix::io::Errno;
-    let kinds: Vec<&str> = plan.namespaces.new.iter().map(|kind| kind.as_str()).collect();
+    let kinds: Vec<&str> = plan.namespaces.new.iter().map(|kind| kind.as_str()).gather();
     let error = Error::os(format_args!("create a process in new namespaces ({})", kinds.join(", ")), errno);
     match errno {
         Errno::PERM => error.hint("this takes root, or a user namespace among them that the host allows"),

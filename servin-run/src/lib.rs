@@ -4,6 +4,7 @@
 extern crate alloc;
 
 pub mod error;
+pub mod gather;
 pub mod order;
 pub mod sys;
 pub mod fs;

@@ -27,6 +27,7 @@ pub use steps::Step;
 
 use crate::cgroup::Limits;
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::seccomp::{self, Filter};
 use crate::spec::{self, NamespaceKind};
 use mounts::{Mount, Propagation, Source};
@@ -78,7 +79,7 @@ pub struct Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Namespaces { new, joined, maps, time_offsets } = &self.namespaces;
-        let kinds: Vec<&str> = new.iter().map(|kind| kind.as_str()).collect();
+        let kinds: Vec<&str> = new.iter().map(|kind| kind.as_str()).gather();
         writeln!(f, "clone with a new {} namespace", kinds.join(" namespace, "))?;
         for (kind, path) in joined {
             writeln!(f, "join the {} namespace {path}", kind.as_str())?;
@@ -300,7 +301,7 @@ fn names(config: &spec::Config, namespaces: &Namespaces) -> Result<Vec<Step>> {
     };
     let hostname = given("hostname", &config.hostname)?.map(Step::Hostname);
     let domainname = given("domainname", &config.domainname)?.map(Step::Domainname);
-    Ok(hostname.into_iter().chain(domainname).collect())
+    Ok(hostname.into_iter().chain(domainname).gather())
 }
 
 fn root_propagation(linux: &spec::Linux) -> Result<Option<Propagation>> {
@@ -364,7 +365,7 @@ fn devices(linux: &spec::Linux, mounts: &[Mount], namespaces: &Namespaces, host:
     let step = if namespaces.separate(NamespaceKind::User) { Step::BindDevice } else { Step::MakeDevice };
     let core = host.kcore.then_some(devices::CORE_LINK);
     let link = |(path, target): (&str, &str)| Step::Link { path: path.into(), target: target.into() };
-    Ok(devices.into_iter().map(step).chain(devices::LINKS.iter().copied().chain(core).map(link)).collect())
+    Ok(devices.into_iter().map(step).chain(devices::LINKS.iter().copied().chain(core).map(link)).gather())
 }
 
 fn inside(field: impl fmt::Display, path: &str) -> Result<String> {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use rustix::fd::OwnedFd;
 
+use crate::gather::Gather as _;
 use crate::sys::path::{openat, stat};
 use rustix::fs::{CWD, OFlags};
 use rustix::io::{self, Errno};
@@ -112,7 +113,7 @@ fn traffic(text: &str) -> [u64; 2] {
         if name.trim() == "lo" {
             continue;
         }
-        let counts: Vec<&str> = counts.split_ascii_whitespace().collect();
+        let counts: Vec<&str> = counts.split_ascii_whitespace().gather();
         for (sum, index) in sums.iter_mut().zip([0, 8]) {
             let value = counts.get(index).and_then(|count| count.parse().ok());
             *sum = sum.saturating_add(value.unwrap_or(0));

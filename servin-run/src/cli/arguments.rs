@@ -8,6 +8,7 @@ use super::refused;
 use super::suggestion::did_you_mean;
 
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 
 /// One flag of a command.
 #[derive(Clone, Copy)]
@@ -114,7 +115,7 @@ impl Command {
 
     /// The same, where flags that are no command's own are taken too.
     pub fn parse_with<'a>(&self, globals: &'static [Flag], arguments: &[&'a str]) -> Result<Given<'a>> {
-        let flags = self.groups.iter().flat_map(|group| group.1).chain(globals).collect();
+        let flags = self.groups.iter().flat_map(|group| group.1).chain(globals).gather();
         let given = Given { flags: Vec::new(), words: Vec::new() };
         Reader { command: self, flags, given }.read(arguments)
     }

@@ -13,6 +13,7 @@ use super::arguments::{Command, Given};
 use super::{Invocation, output, rootless};
 use crate::error::{Result, Step};
 use crate::fs::{mountinfo, read_to_end};
+use crate::gather::Gather as _;
 use crate::launch::user_namespace::helper;
 use crate::network::link;
 use crate::network::netfilter;
@@ -190,7 +191,7 @@ fn cgroups() -> Result<String> {
         return Ok(String::from("cgroup v2                                  no: it is not mounted"));
     };
     let controllers = text(&format!("{}/cgroup.controllers", unified.target)).unwrap_or_default();
-    let controllers: Vec<&str> = controllers.split_whitespace().collect();
+    let controllers: Vec<&str> = controllers.split_whitespace().gather();
     let mut line = format!("cgroup v2                                  yes, on {}", unified.target);
     line.push_str(if controllers.is_empty() { ", without controllers" } else { ", with " });
     line.push_str(&controllers.join(" "));

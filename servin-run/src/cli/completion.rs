@@ -8,6 +8,7 @@ use super::arguments::{Command, Flag, Given};
 use super::people::{Entry, GLOBALS, entries};
 use super::{Invocation, output};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 
 /// The command.
 pub const COMPLETION: Command = Command {
@@ -108,7 +109,7 @@ fn spellings(flags: &mut dyn Iterator<Item = &'static Flag>) -> String {
 }
 
 fn joined(words: &[(&str, &str)]) -> String {
-    words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" ")
+    words.iter().map(|(word, _)| *word).gather::<Vec<_>>().join(" ")
 }
 
 fn bash() -> String {

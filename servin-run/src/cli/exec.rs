@@ -14,6 +14,7 @@ use crate::container::people::Phase;
 use crate::container::record::{Container, load_config};
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{stderr, stdout};
+use crate::gather::Gather as _;
 use crate::launch::program::DEFAULT_PATH;
 use crate::launch::sealed::Company;
 use crate::launch::{self, tools};
@@ -84,7 +85,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     let mut config = load_config(&container.directory)?;
     let privileged = given.switch("privileged", false);
     let mut process = config.process.take().unwrap_or_default();
-    process.args = program.iter().map(ToString::to_string).collect();
+    process.args = program.iter().map(ToString::to_string).gather();
     // A terminal that nobody holds would be hung up.
     process.terminal = Some(given.switch("tty", false) && !detach);
     if let Some(wanted) = given.value("user") {
@@ -112,7 +113,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         process.cwd = cwd.into();
     }
     if privileged {
-        let all: Vec<String> = CapabilitySet::ALL.names().map(|name| format!("CAP_{name}")).collect();
+        let all: Vec<String> = CapabilitySet::ALL.names().map(|name| format!("CAP_{name}")).gather();
         let held = if process.user.uid == 0 { all.clone() } else { Vec::new() };
         process.capabilities = Some(spec::Capabilities {
             bounding: all,

@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::gather::Gather as _;
 use crate::spec::json::{self, Object, Value};
 
 use super::arguments::{Flag, Given, Group, flag};
@@ -67,10 +68,10 @@ pub fn lines(given: &Given, columns: &[Column], key: &str, rows: &[Value]) -> Re
         return fill(rows, &Template::parse(&format!("{{{{.{key}}}}}"), true)?);
     }
     match asked {
-        Some("json") => Ok(rows.iter().map(|row| to_json(row)).collect()),
+        Some("json") => Ok(rows.iter().map(|row| to_json(row)).gather()),
         None | Some("table") => {
-            let mut lines = Vec::from([columns.iter().map(|column| column.0).collect()]);
-            lines.extend(rows.iter().map(|row| columns.iter().map(|column| text(row, column.1)).collect()));
+            let mut lines = Vec::from([columns.iter().map(|column| column.0).gather()]);
+            lines.extend(rows.iter().map(|row| columns.iter().map(|column| text(row, column.1)).gather()));
             Ok(aligned(&lines))
         }
         Some(text) => match text.strip_prefix("table ") {
@@ -86,7 +87,7 @@ pub fn inspect(given: &Given, documents: &[&dyn Encode]) -> Result<i32> {
         None => output::result(to_json_pretty_list(documents))?,
         Some("json") => documents.iter().try_for_each(|document| output::result(to_json(*document)))?,
         Some(text) => {
-            let documents: Vec<Value> = documents.iter().map(|document| value(*document)).collect();
+            let documents: Vec<Value> = documents.iter().map(|document| value(*document)).gather();
             return print(&fill(&documents, &Template::parse(text, false)?)?);
         }
     }
@@ -102,7 +103,7 @@ fn print(lines: &[String]) -> Result<i32> {
 
 /// One line a value.
 fn fill(values: &[Value], template: &Template) -> Result<Vec<String>> {
-    values.iter().map(|value| template.fill(value)).collect()
+    values.iter().map(|value| template.fill(value)).gather()
 }
 
 /// The template's fields as columns with headings; tabs in it end the columns.
@@ -116,7 +117,7 @@ fn table(rows: &[Value], columns: &[Column], text: &str) -> Result<Vec<String>> 
     for row in rows {
         lines.push(template.fill(row)?);
     }
-    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split('\t').collect()).collect();
+    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split('\t').gather()).gather();
     Ok(aligned(&rows))
 }
 
@@ -132,7 +133,7 @@ fn text<'v>(row: &'v Value, field: &str) -> &'v str {
 }
 
 fn aligned(rows: &[Vec<&str>]) -> Vec<String> {
-    align(rows).split('\n').map(String::from).collect()
+    align(rows).split('\n').map(String::from).gather()
 }
 
 /// Columns as wide as their widest cell, three spaces between them.

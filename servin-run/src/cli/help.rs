@@ -8,6 +8,7 @@ use super::arguments::{Command, Flag, Given, Group};
 use super::people::{Found, GLOBALS, Section, TABLE, entries, find};
 use super::{Invocation, output};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 
 /// The command.
 pub const HELP: Command = Command {
@@ -51,7 +52,7 @@ pub fn main(_: &Invocation, given: &Given) -> Result<i32> {
                 Some(name) => Detail::Group(name),
             };
             if let Detail::Group(name) = detail {
-                let headings: Vec<&str> = entry.command.groups.iter().map(|group| group.0).collect();
+                let headings: Vec<&str> = entry.command.groups.iter().map(|group| group.0).gather();
                 if !headings.iter().any(|heading| is(heading, name)) {
                     return Err(Error::new(format_args!(
                         "{} has no group of flags {name}: there are {}, and all",
@@ -104,7 +105,7 @@ fn text(command: &Command, more: &[Group], detail: Detail) -> String {
             text.push_str(&format!("\n{}:\n", output::heading(heading)));
             flags.iter().for_each(|flag| describe(&mut text, &left(flag), flag.help));
         } else if let Detail::Short = detail {
-            let listed: Vec<String> = flags.iter().map(|flag| format!("--{}", flag.name)).collect();
+            let listed: Vec<String> = flags.iter().map(|flag| format!("--{}", flag.name)).gather();
             if !core::mem::replace(&mut names, true) {
                 text.push('\n');
             }

@@ -10,6 +10,7 @@ use super::format::units;
 use super::{Invocation, format as output_format, output};
 use crate::container::time;
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::image::documents::RunConfig;
 use crate::image::pull::Platform;
 use crate::image::reference::Reference;
@@ -175,7 +176,7 @@ pub fn inspected<'a>(store: &Store, image: &'a Image) -> Inspected<'a> {
             .iter()
             .filter(|name| name.tag().is_some())
             .map(Reference::familiar)
-            .collect(),
+            .gather(),
         repo_digests: repo_digests(image),
         created: of.created.as_deref(),
         author: of.author.as_deref(),
@@ -206,9 +207,9 @@ fn repo_digests(image: &Image) -> Vec<String> {
 pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
     given.between(&INSPECT, "an image", 1, usize::MAX)?;
     let store = store(invocation, given)?;
-    let images = given.words.iter().map(|word| store.get(word)).collect::<Result<Vec<_>>>()?;
-    let found: Vec<Inspected> = images.iter().map(|image| inspected(store, image)).collect();
-    let documents: Vec<&dyn Encode> = found.iter().map(|document| document as &dyn Encode).collect();
+    let images = given.words.iter().map(|word| store.get(word)).gather::<Result<Vec<_>>>()?;
+    let found: Vec<Inspected> = images.iter().map(|image| inspected(store, image)).gather();
+    let documents: Vec<&dyn Encode> = found.iter().map(|document| document as &dyn Encode).gather();
     output_format::inspect(given, &documents)
 }
 

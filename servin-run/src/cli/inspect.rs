@@ -14,6 +14,7 @@ use crate::container::people::{CONFIG, Entry, HealthCheck, HealthState, LOG, Pha
 use crate::container::view;
 use crate::container::volume::{MountPoint, Volumes};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::spec;
 use crate::spec::json::{Encode, Present, written};
 use crate::supervise::log::Driver;
@@ -161,7 +162,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
             )));
         }
     }
-    let found = given.words.iter().map(|word| Found::read(store.find(word)?)).collect::<Result<Vec<_>>>()?;
+    let found = given.words.iter().map(|word| Found::read(store.find(word)?)).gather::<Result<Vec<_>>>()?;
     let containers = store.path("");
     let mut documents = Vec::new();
     for one in &found {
@@ -171,7 +172,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         }
         documents.push(document);
     }
-    let documents: Vec<&dyn Encode> = documents.iter().map(|document| document as &dyn Encode).collect();
+    let documents: Vec<&dyn Encode> = documents.iter().map(|document| document as &dyn Encode).gather();
     output_format::inspect(given, &documents)
 }
 

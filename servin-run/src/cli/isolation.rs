@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::arguments::{Given, Group, flag};
 use crate::error::{Error, Result};
 use crate::fs::read_text;
+use crate::gather::Gather as _;
 use crate::plan::defaults::{Filtering, Request, Space};
 use crate::plan::mounts::clean;
 use crate::spec;
@@ -43,8 +44,8 @@ const LABELS: [&str; 2] = ["system_u:system_r:container_t:s0", "system_u:object_
 
 /// Puts the flags into the request, whose limits are there already; `process_of` finds the process of a container.
 pub fn apply(given: &Given, request: &mut Request, process_of: &dyn Fn(&str) -> Result<i32>) -> Result<()> {
-    request.cap_add = given.values("cap-add").map(Into::into).collect();
-    request.cap_drop = given.values("cap-drop").map(Into::into).collect();
+    request.cap_add = given.values("cap-add").map(Into::into).gather();
+    request.cap_drop = given.values("cap-drop").map(Into::into).gather();
     request.privileged = given.switch("privileged", false);
     for option in given.values("security-opt") {
         security(option, request)?;
@@ -125,7 +126,7 @@ fn label(labels: &mut [String; 2], part: &str) -> bool {
     };
     for at in of {
         // A level has colons of its own.
-        let mut parts: Vec<&str> = labels[*at].splitn(4, ':').collect();
+        let mut parts: Vec<&str> = labels[*at].splitn(4, ':').gather();
         if let Some(own) = parts.get_mut(index) {
             *own = value;
         }

@@ -11,6 +11,7 @@ use super::{Invocation, output};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::descriptors::{stderr, stdin};
+use crate::gather::Gather as _;
 use crate::image::auth::{Credentials, files};
 use crate::image::environment::Environment;
 use crate::image::reference::DEFAULT_REGISTRY;
@@ -49,7 +50,7 @@ pub const LOGOUT: Command = Command {
 impl Invocation<'_> {
     /// What the sources of images follow.
     pub fn image_environment(&self, given: &Given) -> Result<Environment> {
-        let lines = self.environment.iter().map(|line| String::from(*line)).collect();
+        let lines = self.environment.iter().map(|line| String::from(*line)).gather();
         Ok(Environment { lines, home: self.home(given)? })
     }
 }

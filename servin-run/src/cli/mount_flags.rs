@@ -10,6 +10,7 @@ use super::oci::absolute_or_new;
 use super::size;
 use crate::container::volume::{Kind, MountPoint, Wanted, validate_name};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::plan::mounts::{clean, option_words, propagation};
 
 /// The flags.
@@ -133,7 +134,7 @@ fn relabel(wanted: &Wanted) -> Result<()> {
 /// `[SOURCE:]DESTINATION[:OPTIONS]`.
 fn volume(text: &str) -> Result<Wanted> {
     let flag = format!("--volume {text}");
-    let parts: Vec<&str> = text.splitn(3, ':').collect();
+    let parts: Vec<&str> = text.splitn(3, ':').gather();
     let (source, destination, words) = match parts.as_slice() {
         [destination] => ("", *destination, ""),
         [source, destination] => (*source, *destination, ""),
@@ -171,7 +172,7 @@ fn mount(text: &str) -> Result<Wanted> {
     let pairs: Vec<(&str, Option<&str>)> = text
         .split(',')
         .map(|part| part.split_once('=').map_or((part, None), |(key, value)| (key, Some(value))))
-        .collect();
+        .gather();
     let value =
         |keys: &[&str]| pairs.iter().rev().find(|(key, _)| keys.contains(key)).and_then(|(_, value)| *value);
     let source = value(&["source", "src"]).unwrap_or_default();
@@ -295,7 +296,7 @@ fn of_point(point: &MountPoint, flag: &str) -> Wanted {
     };
     let mut wanted = new(flag, kind, &point.destination);
     wanted.copy = false;
-    wanted.options = point.mode.split(',').filter(|word| !word.is_empty()).map(ToString::to_string).collect();
+    wanted.options = point.mode.split(',').filter(|word| !word.is_empty()).map(ToString::to_string).gather();
     wanted
 }
 

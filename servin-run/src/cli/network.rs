@@ -12,6 +12,7 @@ use crate::container::people::{Entry, Store};
 use crate::container::time;
 use crate::error::{Error, Result};
 use crate::fs::read_text;
+use crate::gather::Gather as _;
 use crate::network::create::{self, Wanted};
 use crate::network::definition::{self, Definition, Driver};
 use crate::network::state::{Record, State};
@@ -143,7 +144,7 @@ pub fn create(invocation: &Invocation, given: &Given) -> Result<i32> {
     let wanted = Wanted {
         name: (*name).into(),
         driver: *driver,
-        blocks: subnets.iter().map(|subnet| create::block(*subnet, &gateways, &ranges)).collect(),
+        blocks: subnets.iter().map(|subnet| create::block(*subnet, &gateways, &ranges)).gather(),
         ipv6: given.switch("ipv6", false),
         internal: given.switch("internal", false),
         labels: pairs(given, "label", false)?,
@@ -156,7 +157,7 @@ pub fn create(invocation: &Invocation, given: &Given) -> Result<i32> {
 
 fn subnets(given: &Given, name: &'static str) -> Result<Vec<Subnet>> {
     let parse = |text: &str| Subnet::parse(text).map_err(|error| error.within(format_args!("--{name}")));
-    given.values(name).map(parse).collect()
+    given.values(name).map(parse).gather()
 }
 
 fn pairs(given: &Given, name: &'static str, whole: bool) -> Result<Vec<(String, String)>> {
@@ -195,8 +196,8 @@ fn all(invocation: &Invocation, given: &Given) -> Result<(Vec<Dated>, Vec<Record
         let made = state.made_at(&definition.name);
         (definition, made)
     });
-    let dated = dated.collect();
-    Ok((dated, state.records()?.into_iter().filter(Record::lives).collect()))
+    let dated = dated.gather();
+    Ok((dated, state.records()?.into_iter().filter(Record::lives).gather()))
 }
 
 /// `servin network ls`.
@@ -218,7 +219,7 @@ pub fn list(invocation: &Invocation, given: &Given) -> Result<i32> {
     let rows: Vec<_> = shown
         .map(|(definition, made)| {
             let labels: Vec<String> =
-                definition.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                definition.labels.iter().map(|(key, value)| format!("{key}={value}")).gather();
             form::row(&[
                 ("ID", form::id(given, &definition.id)),
                 ("Name", &definition.name),
@@ -230,7 +231,7 @@ pub fn list(invocation: &Invocation, given: &Given) -> Result<i32> {
                 ("CreatedAt", &time::at(*made)),
             ])
         })
-        .collect();
+        .gather();
     form::list(given, COLUMNS, "ID", &rows)
 }
 
@@ -295,7 +296,7 @@ pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
         };
         documents.push(document(definition, *made, &records));
     }
-    let documents: Vec<&dyn Encode> = documents.iter().map(|document| document as &dyn Encode).collect();
+    let documents: Vec<&dyn Encode> = documents.iter().map(|document| document as &dyn Encode).gather();
     form::inspect(given, &documents)
 }
 
@@ -332,11 +333,11 @@ fn document<'a>(definition: &'a Definition, made: i64, records: &'a [Record]) ->
                     range: block.range.map(|range| range.to_string()),
                     gateway: block.gateway.map(|gateway| gateway.to_string()),
                 })
-                .collect(),
+                .gather(),
         },
         internal: definition.internal,
         attachable: true,
-        containers: Present(records.iter().filter_map(|record| member(definition, record)).collect()),
+        containers: Present(records.iter().filter_map(|record| member(definition, record)).gather()),
         options: Present(options),
         labels: Present(&definition.labels),
         ..Document::default()

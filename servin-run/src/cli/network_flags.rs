@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::arguments::{Flag, Given, Group, flag};
 use super::{output, rootless};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::launch::user_namespace::helper;
 use crate::network::subnet::Address;
 use crate::network::unprivileged::{self, PROGRAMS};
@@ -37,7 +38,7 @@ const FLAGS: &[Flag] = &[
 
 /// What the flags ask for. `exposed` are the image's own ports.
 pub fn wish(given: &Given, exposed: &[&str]) -> Result<Wish> {
-    let asked: Vec<&str> = given.values("network").chain(given.values("net")).collect();
+    let asked: Vec<&str> = given.values("network").chain(given.values("net")).gather();
     let mut wish = Wish::default();
     match asked.as_slice() {
         [] => by_default(&mut wish),
@@ -61,9 +62,9 @@ pub fn wish(given: &Given, exposed: &[&str]) -> Result<Wish> {
     }
     place(&mut wish, given)?;
     let texts = |name: &'static str| given.values(name).map(ToString::to_string);
-    wish.dns = given.values("dns").map(|text| address("dns", text)).collect::<Result<_>>()?;
-    wish.dns_search = texts("dns-search").collect();
-    wish.dns_options = texts("dns-option").collect();
+    wish.dns = given.values("dns").map(|text| address("dns", text)).gather::<Result<_>>()?;
+    wish.dns_search = texts("dns-search").gather();
+    wish.dns_options = texts("dns-option").gather();
     for (name, values) in [("dns-search", &wish.dns_search), ("dns-option", &wish.dns_options)] {
         if let Some(bad) =
             values.iter().find(|text| text.is_empty() || text.contains([' ', '\t', '\n', '\r']))
@@ -71,7 +72,7 @@ pub fn wish(given: &Given, exposed: &[&str]) -> Result<Wish> {
             return Err(Error::new(format_args!("--{name} \"{bad}\": it is one word")));
         }
     }
-    wish.extra_hosts = given.values("add-host").map(extra_host).collect::<Result<_>>()?;
+    wish.extra_hosts = given.values("add-host").map(extra_host).gather::<Result<_>>()?;
     publish(&mut wish, given, exposed)?;
     Ok(wish)
 }
@@ -161,7 +162,7 @@ fn place(wish: &mut Wish, given: &Given) -> Result<()> {
             "--{used}: the container is in no network where it could have that"
         )));
     }
-    let aliases = given.values("network-alias").map(alias).collect::<Result<Vec<String>>>()?;
+    let aliases = given.values("network-alias").map(alias).gather::<Result<Vec<String>>>()?;
     for membership in &mut wish.networks {
         membership.aliases.extend(aliases.iter().cloned());
     }
@@ -188,7 +189,7 @@ pub fn membership(given: &Given, network: &str) -> Result<Membership> {
         membership.addresses.extend(given.value(name).map(|text| address(name, text)).transpose()?);
     }
     membership.mac = given.value("mac-address").map(|text| mac("mac-address", text)).transpose()?;
-    membership.aliases = given.values("alias").map(alias).collect::<Result<_>>()?;
+    membership.aliases = given.values("alias").map(alias).gather::<Result<_>>()?;
     Ok(membership)
 }
 

@@ -10,6 +10,7 @@ use rustix::fs::Access;
 use super::arguments::{Given, Group, flag};
 use super::{size, user};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::plan::defaults::{self, Request};
 use crate::plan::process::RLIMITS;
 use crate::spec;
@@ -90,7 +91,7 @@ fn pairs(given: &Given, name: &str) -> Result<Vec<(String, String)>> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_string(), value.to_string())),
         _ => Err(refused(name, text, "it takes KEY=VALUE")),
     };
-    given.values(name).map(pair).collect()
+    given.values(name).map(pair).gather()
 }
 
 /// The host's description of a time zone, bound where the C libraries look for it.

@@ -11,6 +11,7 @@ use servin_init::sys::clock::{Nanoseconds, SECOND, now};
 use super::format::units;
 use crate::fs::copy::write_all;
 use crate::fs::descriptors::stderr;
+use crate::gather::Gather as _;
 use crate::image::digest;
 use crate::image::documents::Descriptor;
 use crate::image::pull::Progress;
@@ -67,8 +68,8 @@ impl Lines {
         // What is done scrolls away where there are more lines than the terminal has.
         let most = usize::from(rows).saturating_sub(1).max(1);
         let shown: Vec<&Layer> = match self.layers.len() > most {
-            true => self.layers.iter().filter(|layer| layer.ended.is_none()).take(most).collect(),
-            false => self.layers.iter().collect(),
+            true => self.layers.iter().filter(|layer| layer.ended.is_none()).take(most).gather(),
+            false => self.layers.iter().gather(),
         };
         for layer in &shown {
             let line: String =
@@ -126,7 +127,7 @@ impl Progress for Lines {
             ended: known.then_some(0),
             known: *known,
         };
-        self.layers = layers.iter().zip(present).map(layer).collect();
+        self.layers = layers.iter().zip(present).map(layer).gather();
         self.drawn = 0;
         if self.terminal && !self.quiet {
             self.draw();

@@ -11,6 +11,7 @@ use crate::container::people::{Phase, Record};
 use crate::container::time;
 use crate::container::volume::MountPoint;
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::network::{Mode, ports};
 use crate::order;
 use crate::spec::json::Value;
@@ -90,7 +91,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     // The newest first.
     order::sort_by(&mut dated, |a, b| b.0.cmp(&a.0));
     dated.truncate(last.unwrap_or(usize::MAX));
-    let rows: Vec<Value> = dated.into_iter().map(|(_, row)| row).collect();
+    let rows: Vec<Value> = dated.into_iter().map(|(_, row)| row).gather();
     let columns = if with_size { COLUMNS } else { &COLUMNS[..COLUMNS.len() - 1] };
     format::list(given, columns, "ID", &rows)
 }
@@ -122,10 +123,10 @@ fn networks(record: &Record) -> impl Iterator<Item = &str> {
 
 fn row(given: &Given, record: &Record, now: i64, size: &str) -> Value {
     let created = time::parse(&record.created).map_or(now, |(seconds, _)| seconds);
-    let labels: Vec<String> = record.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let labels: Vec<String> = record.labels.iter().map(|(key, value)| format!("{key}={value}")).gather();
     let what = |point: &'_ MountPoint| point.name.clone().or_else(|| point.source.clone());
     let mounts = record.mounts.iter().filter_map(what).map(|what| format::shorten(given, &what, 15));
-    let mounts: Vec<String> = mounts.collect();
+    let mounts: Vec<String> = mounts.gather();
     let command = format!("\"{}\"", format::shorten(given, &record.command.join(" "), 20));
     format::row(&[
         ("Command", &command),
@@ -136,7 +137,7 @@ fn row(given: &Given, record: &Record, now: i64, size: &str) -> Value {
         ("LocalVolumes", &format!("{}", record.mounts.iter().filter(|point| point.name.is_some()).count())),
         ("Mounts", &mounts.join(",")),
         ("Names", &record.name),
-        ("Networks", &networks(record).collect::<Vec<_>>().join(",")),
+        ("Networks", &networks(record).gather::<Vec<_>>().join(",")),
         ("Ports", &ports(record)),
         ("RunningFor", &units::ago(now - created)),
         ("Size", size),

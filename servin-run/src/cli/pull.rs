@@ -9,6 +9,7 @@ use super::login::AUTHFILE;
 use super::progress::Lines;
 use super::{Invocation, output};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::image::auth::files;
 use crate::image::pull::{self, Options};
 use crate::image::reference::Reference;
@@ -40,7 +41,7 @@ pub const PULL: Command = Command {
 pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
     given.between(&PULL, "the name of an image", 1, usize::MAX)?;
     let named: Vec<Reference> =
-        given.words.iter().map(|word| Reference::parse(word)).collect::<Result<_>>()?;
+        given.words.iter().map(|word| Reference::parse(word)).gather::<Result<_>>()?;
     let store = store(invocation, given)?;
     let quiet = given.switch("quiet", false);
     for name in named {
@@ -64,7 +65,7 @@ fn wanted(invocation: &Invocation, given: &Given, name: Reference) -> Result<Vec
         return Err(Error::new("--all-tags: the name has a digest, which is one image alone"));
     }
     let tags = open(invocation, given, &name, false)?.tags()?;
-    tags.iter().map(|tag| name.with_tag(tag)).collect()
+    tags.iter().map(|tag| name.with_tag(tag)).gather()
 }
 
 /// The repository of an image, with the login that we have for it.

@@ -9,6 +9,7 @@ use super::login::AUTHFILE;
 use super::progress::Lines;
 use super::{Invocation, output, pull};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::image::push::push;
 use crate::image::reference::Reference;
 
@@ -44,7 +45,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         for image in store.images()? {
             let own =
                 image.references.iter().filter(|name| name.name() == target.name() && name.tag().is_some());
-            let own: Vec<Reference> = own.cloned().collect();
+            let own: Vec<Reference> = own.cloned().gather();
             pairs.extend(own.into_iter().map(|name| (image.clone(), name)));
         }
         if pairs.is_empty() {
@@ -59,7 +60,7 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
         // What the registry has in another repository need not be sent again.
         let others = image.references.iter().filter(|other| other.registry() == name.registry());
         let others = others.map(Reference::repository).filter(|other| *other != name.repository());
-        registry.mount_from(others.map(String::from).collect());
+        registry.mount_from(others.map(String::from).gather());
         let mut progress = Lines::new("pushed", quiet);
         let digest = push(store, &image, &mut registry, name.manifest_name(), &mut progress)
             .map_err(|error| error.within(format_args!("push {}", name.familiar())))?;

@@ -11,6 +11,7 @@ use super::arguments::Given;
 use crate::container::placement::is_host_root;
 use crate::error::Result;
 use crate::fs::read_text;
+use crate::gather::Gather as _;
 use crate::launch::user_namespace;
 pub use crate::launch::user_namespace::{id_maps, user_name};
 use crate::spec::IdMapping;
@@ -67,7 +68,7 @@ pub fn as_root(
     let environment = places.iter().map(String::as_str).chain(invocation.environment.iter().copied());
     let inside = Invocation {
         arguments: invocation.arguments.clone(),
-        environment: environment.collect(),
+        environment: environment.gather(),
         raw: invocation.raw,
     };
     match process {

@@ -24,6 +24,7 @@ use crate::container::placement::Manager;
 use crate::container::time;
 use crate::container::volume::Mounted;
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::launch::sealed::Company;
 use crate::launch::user_namespace;
 use crate::network::{self, names, ports};
@@ -107,7 +108,7 @@ fn keep(
         record.systemd_sockets = sockets;
         record.cgroup_manager = Some("systemd".into());
     }
-    let exposed: Vec<&str> = files.image.exposed_ports.iter().map(|(port, _)| port.as_str()).collect();
+    let exposed: Vec<&str> = files.image.exposed_ports.iter().map(|(port, _)| port.as_str()).gather();
     let mut wish = network_flags::wish(given, &exposed)?;
     if let Some(owner) = &mut wish.container {
         *owner = store.find(owner).map_err(|error| error.within("--network container"))?.record.id.clone();

@@ -18,6 +18,7 @@ use crate::error::{Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::descriptors::stdout;
 use crate::fs::read_text;
+use crate::gather::Gather as _;
 use crate::spec::json::Value;
 use crate::sys::clock::pause;
 
@@ -129,7 +130,7 @@ impl Watched<'_> {
             false => named
                 .iter()
                 .map(|word| self.store.find(word).map(|entry| *entry))
-                .collect::<Result<Vec<Entry>>>()?,
+                .gather::<Result<Vec<Entry>>>()?,
             true => self.store.all()?,
         };
         if named.is_empty() && !self.given.switch("all", false) {

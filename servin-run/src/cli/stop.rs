@@ -11,6 +11,7 @@ use super::{Invocation, output, places, run};
 use crate::container::people::{Entry, Phase, Store};
 use crate::container::record::Container;
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::supervise::client::{self, Left};
 use crate::supervise::wire;
 
@@ -136,7 +137,7 @@ fn for_each(
     }
     let entries = store.all()?;
     let alive = entries.iter().filter(|entry| entry.record.state.phase.is_alive());
-    let words: Vec<&str> = alive.map(|entry| entry.record.name.as_str()).collect();
+    let words: Vec<&str> = alive.map(|entry| entry.record.name.as_str()).gather();
     if words.is_empty() { Ok(0) } else { places::each(command, &words, &mut |word| act(store, word)) }
 }
 

@@ -1,5 +1,6 @@
 //! What a misspelt word was meant to be.
 
+use crate::gather::Gather as _;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -21,7 +22,7 @@ pub fn closest(word: &str, known: &mut dyn Iterator<Item = &'static str>) -> Opt
 fn distance(from: &str, to: &str) -> usize {
     let (from, to) = (from.as_bytes(), to.as_bytes());
     let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=to.len()).collect();
+    let mut last: Vec<usize> = (0..=to.len()).gather();
     for (i, a) in from.iter().enumerate() {
         let mut row = Vec::from([i + 1]);
         for (j, b) in to.iter().enumerate() {

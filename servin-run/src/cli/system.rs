@@ -16,6 +16,7 @@ use crate::container::people::{Phase, Store};
 use crate::container::volume::Volumes;
 use crate::error::{Result, Step};
 use crate::fs::{read_lossy, read_text, tree};
+use crate::gather::Gather as _;
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::image::host;
 use crate::spec::json::written;
@@ -147,7 +148,7 @@ pub fn prune(invocation: &Invocation, given: &Given) -> Result<i32> {
         names.iter().try_for_each(|name| output::result(format_args!("Deleted volume: {name}")))?;
     }
     let configurations: Vec<String> =
-        left.iter().filter_map(|entry| entry.directory.read("config.json").ok().flatten()).collect();
+        left.iter().filter_map(|entry| entry.directory.read("config.json").ok().flatten()).gather();
     host::prune(&store.places.home, &|name| configurations.iter().any(|text| text.contains(name)))?;
     image::remove::remove_unused(invocation, given)
 }

@@ -13,6 +13,7 @@ use crate::container::record::Container;
 use crate::container::view;
 use crate::error::{Error, Result, Step};
 use crate::fs::{descriptors::path_of, resolve, tree};
+use crate::gather::Gather as _;
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::image::unpack::is_whiteout;
 use crate::order;
@@ -65,7 +66,7 @@ fn columns(words: &[&str]) -> Result<Vec<usize>> {
         asked.extend(list.split(',').map(|name| name.split('=').next().unwrap_or_default()));
     }
     if asked.is_empty() {
-        return Ok((0..5).collect());
+        return Ok((0..5).gather());
     }
     let find = |name: &&str| {
         let found = COLUMNS.iter().position(|(names, ..)| names.contains(name));
@@ -75,7 +76,7 @@ fn columns(words: &[&str]) -> Result<Vec<usize>> {
             ))
         })
     };
-    asked.iter().map(find).collect()
+    asked.iter().map(find).gather()
 }
 
 /// A field of a process; of its command the program's name where that is asked for.
@@ -103,12 +104,12 @@ pub fn top(invocation: &Invocation, given: &Given) -> Result<i32> {
     let directory =
         directory.ok_or_else(|| Error::new(format_args!("the container {} does not run", record.name)))?;
     let columns = columns(&given.words[1..])?;
-    let mut lines: Vec<Vec<String>> = Vec::from([columns.iter().map(|at| COLUMNS[*at].1.into()).collect()]);
+    let mut lines: Vec<Vec<String>> = Vec::from([columns.iter().map(|at| COLUMNS[*at].1.into()).gather()]);
     for pid in Container::look(directory)?.pids()? {
         let row = oci::process_row(pid.as_raw_nonzero().get());
-        lines.extend(row.map(|row| columns.iter().map(|at| shown(&row, *at)).collect()));
+        lines.extend(row.map(|row| columns.iter().map(|at| shown(&row, *at)).gather()));
     }
-    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.iter().map(String::as_str).collect()).collect();
+    let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.iter().map(String::as_str).gather()).gather();
     output::result(format::align(&rows)).map(|()| 0)
 }
 
@@ -143,7 +144,7 @@ pub fn diff(invocation: &Invocation, given: &Given) -> Result<i32> {
     };
     tree::walk(&root, &mut visit).step(step)?;
     order::sort(&mut changes);
-    let lines: Vec<String> = changes.iter().map(|(path, kind)| format!("{kind} {path}")).collect();
+    let lines: Vec<String> = changes.iter().map(|(path, kind)| format!("{kind} {path}")).gather();
     if !lines.is_empty() {
         output::result(lines.join("\n"))?;
     }

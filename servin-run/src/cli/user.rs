@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::image::rootfs::read_file;
 use crate::spec;
 
@@ -49,7 +50,7 @@ pub fn resolve(layers: &[String], wanted: &str) -> Result<Resolved> {
     let member =
         |line: &&str| field(line, 3).split(',').any(|member| Some(member) == name && !member.is_empty());
     let additional_gids: Vec<u32> =
-        groups.lines().filter(member).filter_map(|line| id(line, 2)).filter(|g| *g != gid).collect();
+        groups.lines().filter(member).filter_map(|line| id(line, 2)).filter(|g| *g != gid).gather();
     let home = entry.map(|line| field(line, 5)).filter(|home| home.starts_with('/')).unwrap_or("/");
     Ok(Resolved { user: spec::User { uid, gid, umask: None, additional_gids }, home: home.into() })
 }

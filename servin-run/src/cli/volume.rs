@@ -10,6 +10,7 @@ use super::{Invocation, output, places};
 use crate::container::people::{self, Store};
 use crate::container::volume::{Volume, Volumes};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::spec::json::{Encode, Value};
 
 /// The table's entry.
@@ -83,7 +84,7 @@ fn pairs(given: &Given, name: &str) -> Vec<(String, String)> {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         (key.to_string(), value.to_string())
     };
-    given.values(name).map(pair).collect()
+    given.values(name).map(pair).gather()
 }
 
 /// `servin volume create`.
@@ -118,7 +119,7 @@ pub fn ls(invocation: &Invocation, given: &Given) -> Result<i32> {
             && dangling.is_none_or(|dangling| dangling != used())
         {
             let labels: Vec<String> =
-                volume.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                volume.labels.iter().map(|(key, value)| format!("{key}={value}")).gather();
             rows.push(format::row(&[
                 ("Name", &volume.name),
                 ("Driver", &volume.driver),
@@ -141,8 +142,8 @@ pub fn inspect(invocation: &Invocation, given: &Given) -> Result<i32> {
     given.between(&INSPECT, "the volume's name", 1, usize::MAX)?;
     let volumes = volumes(invocation, given)?;
     let get = |name: &&str| volumes.get(name)?.ok_or_else(|| missing(name));
-    let found: Vec<Volume> = given.words.iter().map(get).collect::<Result<_>>()?;
-    let documents: Vec<&dyn Encode> = found.iter().map(|volume| volume as &dyn Encode).collect();
+    let found: Vec<Volume> = given.words.iter().map(get).gather::<Result<_>>()?;
+    let documents: Vec<&dyn Encode> = found.iter().map(|volume| volume as &dyn Encode).gather();
     format::inspect(given, &documents)
 }
 
@@ -170,7 +171,7 @@ fn remove(volumes: &Volumes, store: &Store, name: &str, force: bool) -> Result<(
     }
     let entries = store.all()?;
     let users = entries.iter().filter(|entry| entry.record.has_volume(name));
-    let users: Vec<&str> = users.map(|entry| entry.record.name.as_str()).collect();
+    let users: Vec<&str> = users.map(|entry| entry.record.name.as_str()).gather();
     if !users.is_empty() {
         return Err(Error::new(format_args!("the volume {name} is in use by {}", users.join(", ")))
             .hint("`servin rm` removes containers"));

@@ -12,6 +12,7 @@ use super::creation::announce;
 use super::record::{Container, load_config};
 use crate::cgroup::{Cgroup, Hierarchy, Limits};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::launch::{self, Running, Watch};
 use crate::plan::mounts::Source;
 use crate::plan::namespaces::{self, Namespaces};
@@ -95,7 +96,7 @@ fn plan(request: &Request, pid: Pid, config: &spec::Config) -> Result<Plan> {
     let affinity = schedule::affinity(process)?;
     let mut process = plan::process::plan(process, linux, false)?;
     process.schedule.processors = affinity;
-    let mut steps: Vec<Step> = process.terminal.iter().map(|_| Step::Terminal).collect();
+    let mut steps: Vec<Step> = process.terminal.iter().map(|_| Step::Terminal).gather();
     steps.extend(request.tools.iter().map(|_| Step::Tools));
     let mut joined: Vec<(NamespaceKind, String)> = Vec::new();
     // The one that gives the rights for the others first.

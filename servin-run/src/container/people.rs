@@ -26,6 +26,7 @@ use super::record::Container;
 use super::volume::Volumes;
 use super::{removal, time};
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::image::copy::{make_directory, open_at};
 use crate::launch::user_namespace;
 use crate::network;
@@ -433,7 +434,7 @@ impl Store {
             .iter()
             .filter(|point| point.anonymous)
             .filter_map(|point| point.name.as_deref())
-            .collect();
+            .gather();
         if nameless.is_empty() {
             return Ok(());
         }

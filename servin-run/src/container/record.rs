@@ -12,6 +12,7 @@ use super::placement;
 use super::process::{Alive, Identity};
 use crate::cgroup::{Cgroup, file};
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::spec::json::object;
 use crate::spec::{self, Config, State, Status};
 
@@ -169,7 +170,7 @@ impl Container {
         match (&self.cgroup, &self.process) {
             (_, None) => Err(Error::new("container not running")),
             (Some(cgroup), _) => cgroup.pids(),
-            (None, Some(process)) => Ok(process.family()?.iter().map(|member| member.pid).collect()),
+            (None, Some(process)) => Ok(process.family()?.iter().map(|member| member.pid).gather()),
         }
     }
 

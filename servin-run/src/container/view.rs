@@ -14,6 +14,7 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 
 use super::people::{CONFIG, Entry, Store};
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::launch::file_system;
 use crate::launch::mount::{attach, new_file_system};
 use crate::launch::overlay::split;
@@ -114,7 +115,7 @@ pub fn of_layers(layers: &[String], user_xattrs: bool) -> Result<OwnedFd> {
 /// The words for an overlay of these layers, the highest first, that nobody can write to.
 pub fn lower(layers: &[String], user_xattrs: bool) -> Vec<String> {
     let escape = |path: &String| path.replace('\\', "\\\\").replace(':', "\\:");
-    let lower: Vec<String> = layers.iter().map(escape).collect();
+    let lower: Vec<String> = layers.iter().map(escape).gather();
     let mut options = Vec::from([format!("lowerdir={}", lower.join(":"))]);
     if user_xattrs {
         options.push("userxattr".to_string());

@@ -7,6 +7,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 
 use super::read_to_end;
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::sys::path::openat;
 
 /// One mount of this process's mount namespace, as far as Servin reads it.
@@ -31,9 +32,7 @@ pub fn read() -> Result<Vec<MountInfo>> {
         openat(CWD, c"/proc/self/mountinfo", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).step(step)?;
     let text = read_to_end(&file).step(step)?;
     let text = String::from_utf8_lossy(&text);
-    text.lines()
-        .map(|line| parse(line).ok_or_else(|| Error::new(format_args!("mountinfo: {line}"))))
-        .collect()
+    text.lines().map(|line| parse(line).ok_or_else(|| Error::new(format_args!("mountinfo: {line}")))).gather()
 }
 
 fn parse(line: &str) -> Option<MountInfo> {

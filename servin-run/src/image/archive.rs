@@ -25,6 +25,7 @@ use super::tar::{Archive, Kind, Limits, shown};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::resolve;
+use crate::gather::Gather as _;
 use crate::sys::path::openat;
 
 pub mod docker;
@@ -270,7 +271,7 @@ fn members(file: &OwnedFd) -> Result<Vec<Member>> {
 
 /// What a link in the archive's file `name` leads to: `../` is the only way out of a directory.
 fn beside(name: &str, target: &str) -> String {
-    let mut parts: Vec<&str> = name.split('/').collect();
+    let mut parts: Vec<&str> = name.split('/').gather();
     parts.pop();
     for part in target.split('/') {
         match part {

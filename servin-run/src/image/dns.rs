@@ -18,6 +18,7 @@ use self::message::{Answer, Kind, MAX_NAME};
 use super::http::stream::{MILLISECOND, Stream, Tcp, datagrams, receive};
 use crate::error::{Error, Result};
 use crate::fs::read_lossy;
+use crate::gather::Gather as _;
 
 const PORT: u16 = 53;
 
@@ -75,7 +76,7 @@ fn ask_servers(name: &str, configuration: &Configuration) -> Result<Vec<IpAddr>>
             }
         }
     }
-    let servers: Vec<String> = configuration.servers.iter().map(|server| format!("{server}")).collect();
+    let servers: Vec<String> = configuration.servers.iter().map(|server| format!("{server}")).gather();
     Err(failure.hint(format!("the servers of /etc/resolv.conf are {}", servers.join(", "))))
 }
 

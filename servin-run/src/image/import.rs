@@ -23,6 +23,7 @@ use super::stream::File;
 use super::tar::{Limits, pack};
 use super::unpack::{self, Whiteouts};
 use crate::error::{Result, Step};
+use crate::gather::Gather as _;
 use crate::spec;
 
 /// What a new image is to be.
@@ -84,7 +85,7 @@ fn place(store: &Store, building: &Building, received: Received, new: &New) -> R
             .iter()
             .rev()
             .map(|id| store.open_directory(&format!("{}/{}", LAYERS, digits(id))))
-            .collect::<Result<_>>()?;
+            .gather::<Result<_>>()?;
         let tree = open_at(building.directory.as_fd(), TREE, DIRECTORY).step(|| "open a layer")?;
         unpack::complete(&tree, &received.unpacked, &lower, store.whiteouts)?;
         let layer = Layer {

@@ -11,6 +11,7 @@ use core::fmt;
 use super::documents::{Descriptor, Index, Manifest, Platform, Shape};
 use super::reference::check_digest;
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::spec;
 
 /// An OCI manifest.
@@ -236,7 +237,7 @@ pub fn choose<'i>(index: &'i Index, platform: &Platform, name: &str) -> Result<&
             .filter_map(|entry| entry.platform.as_ref())
             .filter(|offered| offered.os != "unknown")
             .map(ToString::to_string)
-            .collect();
+            .gather();
         Error::new(format_args!("{name}: there is no image for {platform}"))
             .hint(format!("there are {}; --platform takes another one", offered.join(", ")))
     })

@@ -1,6 +1,7 @@
 //! Deterministic fuzzing for unit tests: seeds are changed at random, always in the same way, so that a failure
 //! can be repeated. Parsers of what strangers wrote must neither panic nor hang, whatever comes.
 
+use crate::gather::Gather as _;
 use alloc::vec::Vec;
 
 /// The pseudo-random numbers of xorshift64.
@@ -33,7 +34,7 @@ pub(crate) fn bytes<S: AsRef<[u8]>>(seeds: &[S], count: usize, mut test: impl Fn
                 3 => drop(input.drain(at.min(other)..at.max(other))),
                 4 => {
                     let copy: Vec<u8> =
-                        input[at.min(other)..at.max(other)].iter().take(600).copied().collect();
+                        input[at.min(other)..at.max(other)].iter().take(600).copied().gather();
                     input.splice(at..at, copy);
                 }
                 5 => input[at] = SPECIAL[random.below(SPECIAL.len())],

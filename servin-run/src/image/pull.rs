@@ -14,6 +14,7 @@ use super::source::Source;
 use super::store::{self, Building, Store, chain_ids};
 use super::tar::Limits;
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::spec;
 use crate::sys::path::renameat;
 
@@ -145,8 +146,8 @@ fn fetch_part(
     }
     let text = core::str::from_utf8(&content).map_err(|_| Error::new(format_args!("{name}: not UTF-8")))?;
     let Manifest { config, layers, .. } = spec::parse(text, &name)?;
-    let blobs: Vec<Descriptor> = layers.into_iter().chain([config]).collect();
-    let present: Vec<bool> = blobs.iter().map(|blob| store.has_blob(&blob.digest)).collect();
+    let blobs: Vec<Descriptor> = layers.into_iter().chain([config]).gather();
+    let present: Vec<bool> = blobs.iter().map(|blob| store.has_blob(&blob.digest)).gather();
     options.progress.begin(&blobs, &present);
     for (index, blob) in blobs.iter().enumerate().filter(|(index, _)| !present[*index]) {
         check_digest(&blob.digest).map_err(|why| Error::new(format_args!("{name}: {why}")))?;
@@ -195,7 +196,7 @@ fn fetch(store: &Store, source: &mut dyn Source, found: &Found, options: &mut Op
     let chain = chain_ids(diff_ids);
     let present: Vec<bool> = (manifest.layers.iter().zip(&chain))
         .map(|(layer, id)| store.has_layer(id) && store.has_blob(&layer.digest))
-        .collect();
+        .gather();
     options.progress.begin(&manifest.layers, &present);
     workers::fetch_layers(store, source, &manifest.layers, diff_ids, &chain, options)
 }

@@ -19,6 +19,7 @@ use super::store::{Image, Store};
 use super::stream::File;
 use super::worker::{self, AT_A_TIME, Reported, Worker};
 use crate::error::{Result, Step};
+use crate::gather::Gather as _;
 
 /// How often a blob is sent again after the connection has broken.
 const RETRIES: u32 = 3;
@@ -117,7 +118,7 @@ fn send_all(
         if running.is_empty() {
             return Ok(());
         }
-        let ready = worker::wait(&running.iter().map(|(_, worker)| worker).collect::<Vec<_>>())?;
+        let ready = worker::wait(&running.iter().map(|(_, worker)| worker).gather::<Vec<_>>())?;
         for ((index, worker), _) in running.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
             if let Some(result) = worker.listen(&mut |bytes| progress.advance(*index, bytes))? {
                 result.map_err(|error| error.within(format_args!("blob {}", blobs[*index].digest)))?;

@@ -16,6 +16,7 @@ use super::unpack::{Whiteouts, is_whiteout};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::{copy_entry, copy_metadata};
 use crate::fs::{read_to_end, resolve};
+use crate::gather::Gather as _;
 use crate::sys::path::statat;
 
 /// What a container's root file system is made of.
@@ -41,7 +42,7 @@ pub fn layers(store: &Store, image: &Image) -> Result<Layers> {
     }
     let whiteouts = store.whiteouts_of(&chain)?;
     Ok(Layers {
-        paths: chain.iter().rev().map(|id| store.layer_path(id)).collect(),
+        paths: chain.iter().rev().map(|id| store.layer_path(id)).gather(),
         user_xattrs: whiteouts == Whiteouts::User,
         copied: whiteouts == Whiteouts::Files || !has_overlay(),
     })

@@ -34,6 +34,7 @@ use super::unpack::Whiteouts;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::read_to_end;
+use crate::gather::Gather as _;
 use crate::spec;
 use crate::sys::path::{openat, renameat, statat, unlinkat};
 
@@ -132,7 +133,7 @@ impl Store {
 
     fn see_privileges(&mut self) -> Result<()> {
         let map = crate::fs::read_text("/proc/self/uid_map").unwrap_or_default();
-        let fields: Vec<&str> = map.split_ascii_whitespace().collect();
+        let fields: Vec<&str> = map.split_ascii_whitespace().gather();
         self.unprivileged = !rustix::process::geteuid().is_root() || fields != ["0", "0", "4294967295"];
         let ids: u64 = fields.chunks(3).filter_map(|line| line.get(2)?.parse::<u64>().ok()).sum();
         self.one_owner = ids <= 1 || !rustix::process::geteuid().is_root();
@@ -305,10 +306,10 @@ impl Store {
             return Ok(None);
         }
         let begins = |digest: &str| digest::digits(digest).starts_with(digits);
-        let mut found: Vec<&Image> = images.iter().filter(|image| begins(&image.id)).collect();
+        let mut found: Vec<&Image> = images.iter().filter(|image| begins(&image.id)).gather();
         found.dedup_by(|a, b| a.id == b.id);
         if found.is_empty() {
-            found = images.iter().filter(|image| begins(&image.digest)).collect();
+            found = images.iter().filter(|image| begins(&image.digest)).gather();
         }
         match found[..] {
             [] => Ok(None),

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_parent_process
 use super::source::Read;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
+use crate::gather::Gather as _;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
 
 /// How many at a time: enough to keep processors and the line busy.
@@ -114,9 +115,9 @@ impl Worker {
 /// Waits until some of these say something or end; says which.
 pub fn wait(workers: &[&Worker]) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd> =
-        workers.iter().map(|worker| PollFd::from_borrowed_fd(worker.pipe.as_fd(), PollFlags::IN)).collect();
+        workers.iter().map(|worker| PollFd::from_borrowed_fd(worker.pipe.as_fd(), PollFlags::IN)).gather();
     io::retry_on_intr(|| poll(&mut polled, None)).step(|| "wait for the blobs")?;
-    Ok(polled.iter().map(|polled| !polled.revents().is_empty()).collect())
+    Ok(polled.iter().map(|polled| !polled.revents().is_empty()).gather())
 }
 
 /// Tells a parent why its child has failed.

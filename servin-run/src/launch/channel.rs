@@ -14,6 +14,7 @@ use rustix::net::{
 };
 
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 
 /// The longest message: a step with a path in it, well below what a socket takes at once.
 const LONGEST: usize = 8 * 1024;
@@ -208,7 +209,7 @@ pub fn hand_over(path: &str, text: &str, descriptor: BorrowedFd<'_>) -> io::Resu
 
 /// Sends `bytes`, and a descriptor with them (unix(7), SCM_RIGHTS).
 pub fn send(socket: impl AsFd, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
-    let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().collect();
+    let descriptors: Vec<BorrowedFd<'_>> = descriptor.into_iter().gather();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() {

@@ -17,6 +17,7 @@ use super::channel::{Channel, Message};
 use super::sealed;
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::close_on_exec_from;
+use crate::gather::Gather as _;
 use crate::spec::{self, State};
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
 use crate::sys::exec::{Vector, execve};
@@ -67,7 +68,7 @@ pub fn run_program(hook: &spec::Hook, state: &str, mask: SignalSet) -> Result<()
 
 fn become_hook(hook: &spec::Hook, input: &rustix::fd::OwnedFd, mask: SignalSet) -> Error {
     let strings = |strings: &[String]| -> Vec<CString> {
-        strings.iter().filter_map(|string| CString::new(string.as_str()).ok()).collect()
+        strings.iter().filter_map(|string| CString::new(string.as_str()).ok()).gather()
     };
     let mut arguments = strings(&hook.args);
     let path = CString::new(hook.path.as_str()).unwrap_or_default();

@@ -16,6 +16,7 @@ use rustix::thread::{
 
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
+use crate::gather::Gather as _;
 use crate::plan::capabilities::{self as plan, Capabilities};
 use crate::plan::process::{Process, User};
 use crate::plan::schedule::Schedule;
@@ -94,7 +95,7 @@ pub fn become_root() -> Result<()> {
 pub fn take_ids(user: &User, capabilities: &Capabilities) -> Result<()> {
     drop_bounding(capabilities)?;
     set_keep_capabilities(true).step(|| "keep capabilities over the change of ids")?;
-    let groups: Vec<Gid> = user.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
+    let groups: Vec<Gid> = user.groups.iter().map(|&gid| Gid::from_raw(gid)).gather();
     match set_thread_groups(&groups) {
         // In a user namespace without setgroups(2) the caller's groups stay; that is all right if none were asked
         // for (user_namespaces(7), "setgroups").
@@ -123,7 +124,7 @@ pub fn grantable(process: &Process) -> Result<(Capabilities, Option<String>)> {
     };
     let lacking = (wanted.permitted.0 & !given.permitted.0) | (wanted.ambient.0 & !given.ambient.0);
     let mut names: Vec<String> =
-        plan::CapabilitySet(lacking).names().map(|name| format!("CAP_{name}")).collect();
+        plan::CapabilitySet(lacking).names().map(|name| format!("CAP_{name}")).gather();
     names.extend(process.unknown_capabilities.iter().cloned());
     let warning = format!("process.capabilities: cannot be given: {}", names.join(" "));
     Ok((given, (!names.is_empty()).then_some(warning)))

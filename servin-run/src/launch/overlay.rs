@@ -15,6 +15,7 @@ use rustix::mount::{fsconfig_set_flag, fsconfig_set_string};
 use super::mount::explain;
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::path_of;
+use crate::gather::Gather as _;
 use crate::sys::path::openat;
 
 /// The longest string that fsconfig(2) takes.
@@ -96,7 +97,7 @@ pub fn for_old_mount(parameters: &[String]) -> Result<(Vec<String>, Vec<OwnedFd>
             (Some(layers), _) => {
                 let layers = split(layers);
                 let layers: Result<Vec<String>> =
-                    layers.iter().map(|layer| shorten(layer, &mut open)).collect();
+                    layers.iter().map(|layer| shorten(layer, &mut open)).gather();
                 format!("{LOWER}{}", layers?.join(":"))
             }
             (None, Some((key @ ("upperdir" | "workdir"), path))) => {

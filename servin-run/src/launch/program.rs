@@ -13,6 +13,7 @@ use rustix::fs::{Access, FileType};
 use rustix::io::Errno;
 
 use crate::error::{EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, Error, Result};
+use crate::gather::Gather as _;
 use crate::plan::process::Process;
 use crate::sys::exec::{Vector, execve, execveat};
 use crate::sys::path::{access, stat};
@@ -82,7 +83,7 @@ fn not_found(name: &CStr) -> Error {
 /// Executes servin-init from its sealed file, with the process as its charge. Returns only on failure.
 pub fn execute_init(init: &OwnedFd, process: &Process) -> Error {
     let own: [&CStr; 2] = [c"servin-init", c"--"];
-    let arguments = own.into_iter().map(CString::from).chain(process.args.iter().cloned()).collect();
+    let arguments = own.into_iter().map(CString::from).chain(process.args.iter().cloned()).gather();
     let errno = execveat(init, &Vector::new(arguments), &Vector::new(process.env.clone()));
     Error::os("execute servin-init", errno)
 }
@@ -99,7 +100,7 @@ fn candidates(name: &CString, environment: &[CString]) -> Vec<CString> {
         let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
         CString::new([directory, separator, name.to_bytes()].concat()).ok()
     };
-    directories.filter_map(in_directory).collect()
+    directories.filter_map(in_directory).gather()
 }
 
 fn explain(path: &CStr, errno: Errno) -> Error {

@@ -23,6 +23,7 @@ use super::wish::{Attached, Membership, Mode, Wish};
 use super::{bridge, restore, route};
 use crate::error::{Error, Result, Step};
 use crate::fs::open;
+use crate::gather::Gather as _;
 use crate::order;
 use crate::sys::clone::{CloneFlags, setns};
 
@@ -86,7 +87,7 @@ fn join(places: &Places, container: &Container, wish: &Wish) -> Result<Attached>
             return Err(error);
         }
         all.push(record.clone());
-        let networks: Vec<&str> = record.endpoints.iter().map(|endpoint| endpoint.network.as_str()).collect();
+        let networks: Vec<&str> = record.endpoints.iter().map(|endpoint| endpoint.network.as_str()).gather();
         names::update(places, &all, &networks);
     }
     connect(&host, &namespace, &record.endpoints, &plugs, false)?;
@@ -271,13 +272,13 @@ pub fn prune(places: &Places, alive: &dyn Fn(&str) -> bool) -> Result<()> {
     let all = sweep(places, &state, &host, &|record| record.lives() && alive(&record.id))?;
     let definitions = state.definitions()?;
     let bridges = definitions.iter().filter_map(|definition| definition.bridge.clone());
-    remove_unused(&host, &all, &bridges.collect::<Vec<_>>())?;
+    remove_unused(&host, &all, &bridges.gather::<Vec<_>>())?;
     ports
 }
 
 /// The bridges of networks, as far as those are known.
 fn bridges<'n>(state: &State, networks: impl Iterator<Item = &'n str>) -> Vec<String> {
-    networks.filter_map(|network| state.find(network).ok()?.bridge.clone()).collect()
+    networks.filter_map(|network| state.find(network).ok()?.bridge.clone()).gather()
 }
 
 /// Removes those bridges that no container is at.
@@ -312,10 +313,10 @@ fn sweep(
         }
     }
     let endpoints = gone.iter().flat_map(|record| &record.endpoints);
-    let mut networks: Vec<&str> = endpoints.clone().map(|endpoint| endpoint.network.as_str()).collect();
+    let mut networks: Vec<&str> = endpoints.clone().map(|endpoint| endpoint.network.as_str()).gather();
     order::sort(&mut networks);
     networks.dedup();
-    let mut bridges: Vec<String> = endpoints.filter_map(|endpoint| endpoint.bridge.clone()).collect();
+    let mut bridges: Vec<String> = endpoints.filter_map(|endpoint| endpoint.bridge.clone()).gather();
     order::sort(&mut bridges);
     bridges.dedup();
     remove_unused(host, &kept, &bridges)?;

@@ -16,6 +16,7 @@ use super::subnet::{Address, Subnet};
 use super::{netfilter, nftables, route};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
+use crate::gather::Gather as _;
 use crate::sys::path::openat;
 
 /// The hardware address that goes with an address, as in Docker: who has the address next has the same one, and
@@ -85,7 +86,7 @@ fn avoid_clashes(state: &State, socket: &Socket, definition: &mut Definition) ->
 pub fn blocks_of_others(state: &State, name: &str) -> Result<Vec<Subnet>> {
     let all = state.definitions()?;
     let others = all.iter().filter(|other| other.name != name);
-    Ok(others.flat_map(|other| other.blocks.iter().map(|block| block.subnet)).collect())
+    Ok(others.flat_map(|other| other.blocks.iter().map(|block| block.subnet)).gather())
 }
 
 fn make(socket: &Socket, name: &str, definition: &Definition) -> Result<()> {
@@ -128,7 +129,7 @@ fn configure(
     }
     let gateways = definition.blocks.iter().filter_map(|block| Some((block.gateway?.0, block.subnet.prefix)));
     let requests: Vec<_> =
-        gateways.map(|(address, prefix)| route::add_address(index, address, prefix)).collect();
+        gateways.map(|(address, prefix)| route::add_address(index, address, prefix)).gather();
     route::carry_out(socket, &requests, name)?;
     if !definition.internal {
         forward(places, definition.has_ipv6())?;

@@ -12,6 +12,7 @@ use super::netlink::{Message, Socket};
 use super::route;
 use crate::error::{Error, Result, Step};
 use crate::fs::open;
+use crate::gather::Gather as _;
 use crate::spec::{self, NamespaceKind};
 
 /// Whether a configuration has any.
@@ -73,7 +74,7 @@ fn move_device(namespace: &OwnedFd, device: &str, name: &str) -> Result<()> {
         .iter()
         .filter(|(address, _)| !is_link_local(*address))
         .map(|(address, block)| route::add_address(index, *address, block.prefix))
-        .collect();
+        .gather();
     link::change(&inside, index, &Change { up: Some(true), ..Change::default() }).step(step)?;
     route::carry_out(&inside, &requests, name)
 }

@@ -12,6 +12,7 @@ use super::subnet::Address;
 use super::wish::Membership;
 use super::{bridge, link, route};
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::order;
 
 /// What an interface is made of besides its endpoint.
@@ -124,7 +125,7 @@ fn assign(definition: &Definition, all: &[Record], membership: &Membership) -> R
         endpoints.filter(|(_, endpoint)| endpoint.network == definition.name)
     };
     let mut taken: Vec<Address> =
-        holders().flat_map(|(_, e)| e.addresses.iter().map(|assigned| assigned.address)).collect();
+        holders().flat_map(|(_, e)| e.addresses.iter().map(|assigned| assigned.address)).gather();
     order::sort(&mut taken);
     if let Some(Address(stray)) =
         membership.addresses.iter().find(|wanted| definition.block(wanted.0.is_ipv4()).is_none())

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::netlink::{Answer, Attributes, CREATE, EXCLUSIVE, Message, Reply, Socket, number};
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 
 /// `RTM_NEWLINK`, `RTM_DELLINK`, `RTM_GETLINK` and `RTM_SETLINK` of linux/rtnetlink.h.
 const NEW: u16 = 16;
@@ -137,7 +138,7 @@ pub fn require(socket: &Socket, name: &str) -> Result<Link> {
 /// All interfaces of the namespace.
 pub fn all(socket: &Socket) -> Result<Vec<Link>> {
     let replies = socket.dump(&Message::new(GET, 0, &body(0, 0, 0))).step(|| "list the interfaces")?;
-    Ok(replies.iter().filter_map(read).collect())
+    Ok(replies.iter().filter_map(read).gather())
 }
 
 /// An interface to be made; up as soon as it is there.

@@ -17,6 +17,7 @@ use crate::error::{Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::read_lossy;
 use crate::fs::whole::write_whole;
+use crate::gather::Gather as _;
 use crate::spec;
 use crate::sys::path::openat;
 
@@ -95,7 +96,7 @@ pub fn begin(record: &mut Record, hostname: &str, extra: &[ExtraHost]) {
 fn hosts(record: &Record, head: &str, all: &[Record]) -> String {
     let mut text = head.to_string();
     let own = record.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
-    let mut own: Vec<String> = own.map(|assigned| assigned.address.to_string()).collect();
+    let mut own: Vec<String> = own.map(|assigned| assigned.address.to_string()).gather();
     if own.is_empty() {
         own.push(ALONE.into());
     }
@@ -159,7 +160,7 @@ fn parse(text: &str) -> Resolver {
         match keyword {
             "nameserver" => resolver.servers.extend(rest().take(1)),
             // The last line of these counts.
-            "search" | "domain" => resolver.search = rest().collect(),
+            "search" | "domain" => resolver.search = rest().gather(),
             "options" => resolver.options.extend(rest()),
             _ => {}
         }
@@ -201,10 +202,10 @@ fn resolver(places: &Places, wish: &Wish) -> String {
 /// What was asked for instead of the host's.
 fn chosen(mut resolver: Resolver, wish: &Wish) -> String {
     if !wish.dns.is_empty() {
-        resolver.servers = wish.dns.iter().map(ToString::to_string).collect();
+        resolver.servers = wish.dns.iter().map(ToString::to_string).gather();
     }
     if !wish.dns_search.is_empty() {
-        resolver.search = wish.dns_search.iter().filter(|domain| *domain != ".").cloned().collect();
+        resolver.search = wish.dns_search.iter().filter(|domain| *domain != ".").cloned().gather();
     }
     if !wish.dns_options.is_empty() {
         resolver.options.clone_from(&wish.dns_options);

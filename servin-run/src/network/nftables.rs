@@ -23,6 +23,7 @@ use self::ruleset::{CHAINS, RULES, SETS, Set};
 use super::netlink::{APPEND, Answer, Attributes, CREATE, Refused, Socket};
 use super::ports::Protocol;
 use crate::error::{Result, Step};
+use crate::gather::Gather as _;
 use crate::order;
 
 /// The name of our table.
@@ -91,12 +92,12 @@ pub fn known_bridges() -> Answer<Vec<String>> {
 
 fn bridges(socket: &Socket) -> Answer<Vec<String>> {
     let found = elements::of_set(socket, ruleset::BRIDGES)?;
-    Ok(found.into_iter().filter_map(|found| found.owner).collect())
+    Ok(found.into_iter().filter_map(|found| found.owner).gather())
 }
 
 /// Has the kernel redirect ports to a container, all of them or none.
 pub fn redirect(owner: &str, redirections: &[Redirection]) -> Answer<()> {
-    let mut elements: Vec<Element> = redirections.iter().map(of_port).collect();
+    let mut elements: Vec<Element> = redirections.iter().map(of_port).gather();
     order::sort_by_key(&mut elements, |element| element.set);
     changed(|socket| {
         let mut batch = Batch::default();
@@ -117,7 +118,7 @@ pub fn remove_redirections(owner: &str) -> Answer<()> {
 
 /// Who has one of these redirections already, to somewhere else.
 pub fn owner_of_any(redirections: &[Redirection]) -> Option<String> {
-    let wanted: Vec<Element> = redirections.iter().map(of_port).collect();
+    let wanted: Vec<Element> = redirections.iter().map(of_port).gather();
     let socket = open().ok()?;
     let maps = SETS.iter().filter(|set| set.value_length != 0);
     let mut found = maps.flat_map(|set| elements::of_set(&socket, set.name).unwrap_or_default());
@@ -148,7 +149,7 @@ pub fn dropping_chains() -> Vec<String> {
         let (table, name) = (chain.text(CHAIN_TABLE)?, chain.text(NAME)?);
         (drops && table != TABLE).then(|| format!("{family} {table} {name}"))
     };
-    chains.iter().filter_map(|reply| dropping(&reply.payload)).collect()
+    chains.iter().filter_map(|reply| dropping(&reply.payload)).gather()
 }
 
 /// Makes a change, again if another process made one at the same time.

@@ -17,6 +17,7 @@ pub use reservation::{of, try_to_bind};
 pub use shown::{Bindings, bindings, column, listing};
 
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::order;
 use crate::spec::json::{object, word_enum};
 
@@ -139,7 +140,7 @@ pub fn publish_all(exposed: &[Exposed], published: &mut Vec<Publish>) {
 pub fn check_distinct(wanted: &[Publish]) -> Result<()> {
     // Sorted, so that thousands need not each be compared with each: those of one port are neighbours.
     let mut sorted: Vec<&Publish> =
-        wanted.iter().filter(|one| one.host_port != 0 && one.host_port_end.is_none()).collect();
+        wanted.iter().filter(|one| one.host_port != 0 && one.host_port_end.is_none()).gather();
     order::sort_by_key(&mut sorted, |publish| publish.host_port);
     for (index, publish) in sorted.iter().enumerate() {
         let same_port = sorted[index + 1..].iter().take_while(|other| other.host_port == publish.host_port);

@@ -7,6 +7,7 @@ use super::netlink::Socket;
 use super::state::{Places, Record, State};
 use super::{attach, bridge, link, nftables, ports};
 use crate::error::{Result, Step};
+use crate::gather::Gather as _;
 
 /// Puts back what is missing of the networks and ports of these containers. Who calls this holds the lock.
 pub fn restore(places: &Places, state: &State, host: &Socket, records: &[Record]) -> Result<()> {
@@ -44,7 +45,7 @@ pub fn check(places: &Places) -> Result<()> {
         return Ok(());
     }
     let state = State::lock(places)?;
-    let records: Vec<Record> = state.records()?.into_iter().filter(Record::lives).collect();
+    let records: Vec<Record> = state.records()?.into_iter().filter(Record::lives).gather();
     let host = Socket::open().step(|| "open a netlink socket")?;
     restore(places, &state, &host, &records)
 }

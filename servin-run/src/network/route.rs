@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::netlink::{Answer, Attributes, CREATE, EXCLUSIVE, Message, REPLACE, Reply, Socket};
 use super::subnet::Subnet;
 use crate::error::{Result, Step};
+use crate::gather::Gather as _;
 
 /// `RTM_NEWADDR`, `RTM_GETADDR`, `RTM_NEWROUTE`, `RTM_GETROUTE`, `RTM_DELNEIGH` of linux/rtnetlink.h.
 const NEW_ADDRESS: u16 = 20;
@@ -110,7 +111,7 @@ fn read_route(reply: &Reply) -> Option<Route> {
 /// The routes of the main table, but for the default ones.
 pub fn routes(socket: &Socket) -> Result<Vec<Route>> {
     let replies = socket.dump(&Message::new(GET_ROUTES, 0, &[0; ROUTE])).step(|| "list the routes")?;
-    Ok(replies.iter().filter_map(read_route).collect())
+    Ok(replies.iter().filter_map(read_route).gather())
 }
 
 /// The addresses of an interface, each with the block that it is in.
@@ -126,7 +127,7 @@ pub fn addresses(socket: &Socket, index: u32) -> Result<Vec<(IpAddr, Subnet)>> {
         let address = get(all.find(LOCAL).or_else(|| all.find(OTHER_END))?)?;
         own.then(|| (address, Subnet::around(address, reply.payload.get(1).copied().unwrap_or_default())))
     };
-    Ok(replies.iter().filter_map(read).collect())
+    Ok(replies.iter().filter_map(read).gather())
 }
 
 /// Has the host forget who had an address before: the next one to have it has another hardware address.

@@ -9,6 +9,7 @@ use super::capabilities::CapabilitySet;
 use super::mounts::clean;
 use super::{ANNOTATION_CWD, ANNOTATION_INIT, ANNOTATION_SECCOMP};
 use crate::error::Result;
+use crate::gather::Gather as _;
 use crate::spec;
 
 mod namespaces;
@@ -179,7 +180,7 @@ pub fn config(mut request: Request) -> Result<spec::Config> {
     if !rootless && request.resources.devices.is_empty() && !request.cap_add.iter().any(named) {
         capabilities.0 &= !CapabilitySet::by_name("MKNOD").map_or(0, |set| set.0);
     }
-    let names: Vec<String> = capabilities.names().map(|name| format!("CAP_{name}")).collect();
+    let names: Vec<String> = capabilities.names().map(|name| format!("CAP_{name}")).gather();
     // As in Docker: a program of another user than root gets them by a file's capabilities alone.
     let held = if request.user.uid == 0 { names.clone() } else { Vec::new() };
     let [masked_paths, readonly_paths] = request.hidden.paths();
@@ -235,7 +236,7 @@ pub fn mount(kind: &str, destination: &str, options: &[&str]) -> spec::Mount {
         destination: destination.into(),
         kind: Some(kind.into()),
         source: Some(kind.into()),
-        options: options.iter().map(ToString::to_string).collect(),
+        options: options.iter().map(ToString::to_string).gather(),
         ..spec::Mount::default()
     }
 }
@@ -253,7 +254,7 @@ fn overlay(rootfs: &str, layer: &Layer, rootless: bool) -> spec::Mount {
     let escape = |path: &str| path.replace('\\', "\\\\").replace(':', "\\:");
     let lower: Vec<String> = match &layer.lower[..] {
         [] => vec![escape(rootfs)],
-        layers => layers.iter().map(|path| escape(path)).collect(),
+        layers => layers.iter().map(|path| escape(path)).gather(),
     };
     let mut options = vec![
         format!("lowerdir={}", lower.join(":")),

@@ -7,6 +7,7 @@ use rustix::fs::{FileType, makedev};
 
 use super::mounts::{Mount, Source, clean};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::spec::{self, DeviceKind};
 
 /// A device node.
@@ -65,7 +66,7 @@ pub fn plan(devices: &[spec::Device]) -> Result<Vec<Device>> {
             uid: 0,
             gid: 0,
         })
-        .collect();
+        .gather();
     for (index, device) in devices.iter().enumerate() {
         let device = one(index, device)?;
         match planned.iter_mut().find(|p| p.path == device.path) {

@@ -10,6 +10,7 @@ use rustix::process::Resource;
 use super::capabilities::{self, Capabilities};
 use super::schedule::{self, Schedule};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::spec;
 
 /// The process to execute at the end of the set-up, and what it is given.
@@ -176,7 +177,7 @@ fn strings(field: &str, strings: &[String]) -> Result<Vec<CString>> {
         CString::new(string.as_str())
             .map_err(|_| Error::new(format_args!("{field}[{index}]: holds a NUL byte")))
     };
-    strings.iter().enumerate().map(convert).collect()
+    strings.iter().enumerate().map(convert).gather()
 }
 
 fn console_size(process: &spec::Process) -> Result<(u16, u16)> {

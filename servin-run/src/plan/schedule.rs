@@ -9,6 +9,7 @@ use linux_raw_sys::mempolicy::{
 };
 
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::spec;
 use crate::sys::schedule::SchedAttr;
 
@@ -102,7 +103,7 @@ pub fn plan(process: &spec::Process, linux: &spec::Linux) -> Result<Schedule> {
 fn word(field: impl core::fmt::Display, word: &str, table: Table) -> Result<u32> {
     let found = table.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
     found.ok_or_else(|| {
-        let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = table.iter().map(|(name, _)| *name).gather();
         Error::new(format_args!("{field}: \"{word}\" is none of {}", names.join(", ")))
     })
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::namespaces::Namespaces;
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::spec::NamespaceKind;
 
 /// Which parameters each namespace has for itself: whole names, and prefixes that end in a dot.
@@ -42,7 +43,7 @@ pub struct Sysctl {
 
 /// Checks `linux.sysctl` against the namespaces that the container does not share with the host.
 pub fn plan(sysctl: &[(String, String)], namespaces: &Namespaces) -> Result<Vec<Sysctl>> {
-    sysctl.iter().map(|(key, value)| one(key, value, namespaces)).collect()
+    sysctl.iter().map(|(key, value)| one(key, value, namespaces)).gather()
 }
 
 fn one(key: &str, value: &str, namespaces: &Namespaces) -> Result<Sysctl> {

@@ -17,6 +17,7 @@ use crate::container::people::{Entry, SOCKET};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::descriptors::{stderr, stdin, stdout};
+use crate::gather::Gather as _;
 use crate::launch::channel::failure;
 use crate::sys::signal::SignalFd;
 
@@ -124,7 +125,7 @@ pub fn relay(wire: &Wire, attach: &Attach, signals: &SignalFd) -> Result<Left> {
             polled.push(PollFd::from_borrowed_fd(stdin(), PollFlags::IN));
         }
         io::retry_on_intr(|| poll(&mut polled, None)).step(|| "wait for the container")?;
-        let ready: Vec<bool> = polled.iter().map(|polled| !polled.revents().is_empty()).collect();
+        let ready: Vec<bool> = polled.iter().map(|polled| !polled.revents().is_empty()).gather();
         if ready[1]
             && let Some(left) = relay.hear()?
         {

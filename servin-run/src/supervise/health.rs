@@ -16,6 +16,7 @@ use servin_init::sys::clock::{SECOND, now};
 use super::serve::unblock;
 use crate::container::people::{HealthCheck, HealthResult, HealthState, Places};
 use crate::container::time;
+use crate::gather::Gather as _;
 use crate::launch::program::DEFAULT_PATH;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
 use crate::sys::exec::{Vector, execve};
@@ -145,7 +146,7 @@ impl Health {
             }
             Ok(Cloned::Child { .. }) => {
                 let words: Vec<CString> =
-                    self.words.iter().filter_map(|word| CString::new(word.as_str()).ok()).collect();
+                    self.words.iter().filter_map(|word| CString::new(word.as_str()).ok()).gather();
                 let path = CString::new(["PATH=", DEFAULT_PATH].concat()).unwrap_or_default();
                 let ready = dup2_stdout(&writer)
                     .and_then(|()| dup2_stderr(&writer))

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 
 /// ctrl-p, ctrl-q.
 const DEFAULT: &[u8] = &[0x10, 0x11];
@@ -30,7 +31,7 @@ impl Keys {
                 _ => None,
             }
         };
-        let keys: Option<Vec<u8>> = text.split(',').filter(|word| !word.is_empty()).map(key).collect();
+        let keys: Option<Vec<u8>> = text.split(',').filter(|word| !word.is_empty()).map(key).gather();
         let keys = keys.ok_or_else(|| {
             Error::new(format_args!(
                 "--detach-keys {text}: it takes keys such as ctrl-p,ctrl-q or a single letter"

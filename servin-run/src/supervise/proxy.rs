@@ -27,6 +27,7 @@ use servin_init::sys::process::exit;
 use self::datagrams::Datagrams;
 use self::streams::Streams;
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::network::ports::{Protocol, try_to_bind};
 use crate::network::proxy::Forward;
 use crate::sys::clone::{CloneFlags, Cloned, clone3, setns};
@@ -79,7 +80,7 @@ pub fn start(forwards: &[Forward], namespace: Option<BorrowedFd<'_>>) -> Result<
 }
 
 fn start_process(forwards: &[Forward], namespace: Option<BorrowedFd<'_>>) -> Result<Proxy> {
-    let listeners = forwards.iter().map(Listener::new).collect::<Result<Vec<Listener>>>()?;
+    let listeners = forwards.iter().map(Listener::new).gather::<Result<Vec<Listener>>>()?;
     let parent = getpid();
     match clone3(CloneFlags::empty(), None).step(|| "make the process that forwards ports")? {
         Cloned::Parent(pid) => Ok(Proxy(pid)),
@@ -126,7 +127,7 @@ fn run(listeners: Vec<Listener>, namespace: Option<BorrowedFd<'_>>, parent: Pid)
         setns(namespace, CloneFlags::NEWNET).step(|| "enter the container's network")?;
     }
     // The container's pipes and terminals would never come to their end if we kept them open.
-    let kept: Vec<BorrowedFd<'_>> = listeners.iter().map(|listener| listener.socket.as_fd()).collect();
+    let kept: Vec<BorrowedFd<'_>> = listeners.iter().map(|listener| listener.socket.as_fd()).gather();
     close_all_but(&kept).step(|| "close what is not ours")?;
     drop(kept);
     let mut forwarder = Forwarder::new(listeners).step(|| "wait for connections")?;

@@ -19,6 +19,7 @@ use super::terminal::other_side;
 use super::wire::{self, LONGEST, Wire};
 use crate::container::people::HealthResult;
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::launch::channel::encode_failure;
 use crate::sys::path::openat;
 use crate::sys::program::poll_without_code;
@@ -275,7 +276,7 @@ impl Serve {
             Err(errno) => return Err(errno).step(|| "wait for the container"),
         }
         let happened = watched.iter().zip(&polled).filter(|(_, polled)| !polled.revents().is_empty());
-        Ok(happened.map(|(what, polled)| (*what, polled.revents())).collect())
+        Ok(happened.map(|(what, polled)| (*what, polled.revents())).gather())
     }
 
     fn handle(&mut self, what: Watched, flags: PollFlags, pid: Option<Pid>) -> Result<()> {
@@ -438,7 +439,7 @@ impl Serve {
             .retain_mut(|client| client.backlog.is_some() && client.catch_up() && client.backlog.is_some());
         while !self.clients.is_empty() {
             let mut polled: Vec<PollFd<'_>> =
-                self.clients.iter().map(|client| PollFd::new(&client.wire, PollFlags::OUT)).collect();
+                self.clients.iter().map(|client| PollFd::new(&client.wire, PollFlags::OUT)).gather();
             if io::retry_on_intr(|| poll(&mut polled, None)).is_err() {
                 return;
             }

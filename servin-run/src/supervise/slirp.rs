@@ -20,6 +20,7 @@ use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::close_on_exec_from;
 use crate::fs::whole::write_whole;
 use crate::fs::{read_text, read_to_end};
+use crate::gather::Gather as _;
 use crate::network::unprivileged::{PID, slirp, slirp_port};
 use crate::network::{Places, Wish};
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
@@ -90,7 +91,7 @@ fn become_it(path: &str, arguments: &[String], said: &OwnedFd, kept: [&OwnedFd; 
     let text = |text: &str| CString::new(text).unwrap_or_default();
     match prepare() {
         Ok(_) => {
-            let arguments: Vec<CString> = arguments.iter().map(|argument| text(argument)).collect();
+            let arguments: Vec<CString> = arguments.iter().map(|argument| text(argument)).gather();
             Error::os("exec", execve(&text(path), &Vector::new(arguments), &Vector::new(Vec::new())))
         }
         Err(error) => error,

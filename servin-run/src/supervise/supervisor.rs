@@ -38,6 +38,7 @@ use crate::container::record::Record as Running;
 use crate::container::time;
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{stderr, stdin, stdout};
+use crate::gather::Gather as _;
 use crate::launch;
 use crate::sys::clone::{CloneFlags, Cloned, clone3};
 use crate::sys::descriptors::{adopt, close_all_but};
@@ -461,7 +462,7 @@ impl Supervisor {
         ]
         .into_iter()
         .flatten()
-        .collect();
+        .gather();
         let words = [
             "servin".to_string(),
             AGAIN.to_string(),
@@ -479,7 +480,7 @@ impl Supervisor {
             optional(serve.input.as_ref().map(Input::descriptor)),
         ];
         let arguments: Option<Vec<_>> =
-            words.into_iter().map(|word| alloc::ffi::CString::new(word).ok()).collect();
+            words.into_iter().map(|word| alloc::ffi::CString::new(word).ok()).gather();
         if let Some(arguments) = arguments
             && kept.iter().all(|descriptor| fcntl_setfd(descriptor, FdFlags::empty()).is_ok())
         {

@@ -12,6 +12,7 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize,
 use super::keys::Keys;
 use crate::fs::copy::write_all;
 use crate::fs::descriptors::{stdin, stdout};
+use crate::gather::Gather as _;
 use crate::sys::signal::SignalFd;
 
 /// Our terminal in raw mode: every key goes to the container. Restored when this is dropped.
@@ -94,7 +95,7 @@ impl Relay {
         let input = room.then(|| PollFd::from_borrowed_fd(stdin(), PollFlags::IN));
         let has_output = output.is_some();
         let mut descriptors: Vec<PollFd<'_>> =
-            [Some(PollFd::new(signals, PollFlags::IN)), output, input].into_iter().flatten().collect();
+            [Some(PollFd::new(signals, PollFlags::IN)), output, input].into_iter().flatten().gather();
         match poll(&mut descriptors, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),

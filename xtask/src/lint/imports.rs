@@ -4,8 +4,9 @@ use super::Source;
 use super::tokens::code;
 
 /// From the ground up. A module may name itself and those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "error",
+    "gather",
     "order",
     "sys",
     "fs",

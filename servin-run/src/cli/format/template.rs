@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::gather::Gather as _;
 use crate::spec::json::{Number, Value};
 
 use super::super::size;
@@ -194,7 +195,7 @@ impl Template {
         if let (true, Value::Object(object)) = (self.strict, &*value)
             && !object.contains_key(name)
         {
-            let names: Vec<&str> = object.keys().collect();
+            let names: Vec<&str> = object.keys().gather();
             return refuse(format_args!("there is no field {name}, there are {}", names.join(", ")));
         }
         match &*value {
@@ -221,16 +222,16 @@ fn items(value: Cow<'_, Value>) -> Result<Vec<(Value, Cow<'_, Value>)>> {
     let owned = |(key, value): (Value, &Value)| (key, Cow::Owned(value.clone()));
     Ok(match &value {
         Cow::Borrowed(Value::Array(list)) => {
-            list.iter().enumerate().map(|(index, item)| (number(index), Cow::Borrowed(item))).collect()
+            list.iter().enumerate().map(|(index, item)| (number(index), Cow::Borrowed(item))).gather()
         }
         Cow::Owned(Value::Array(list)) => {
-            list.iter().enumerate().map(|(index, item)| owned((number(index), item))).collect()
+            list.iter().enumerate().map(|(index, item)| owned((number(index), item))).gather()
         }
         Cow::Borrowed(Value::Object(object)) => {
-            object.iter().map(|(key, item)| (Value::String(key.into()), Cow::Borrowed(item))).collect()
+            object.iter().map(|(key, item)| (Value::String(key.into()), Cow::Borrowed(item))).gather()
         }
         Cow::Owned(Value::Object(object)) => {
-            object.iter().map(|(key, item)| owned((Value::String(key.into()), item))).collect()
+            object.iter().map(|(key, item)| owned((Value::String(key.into()), item))).gather()
         }
         other => return refuse(format_args!("{} is nothing to range over", shown(other))),
     })
@@ -265,13 +266,13 @@ fn call<'v>(name: &str, values: &[Cow<'v, Value>]) -> Result<Cow<'v, Value>> {
             Ok(value)
         }
         ("join", [list, separator]) => {
-            let parts: Vec<String> = items(list.clone())?.iter().map(|(_, item)| shown(item)).collect();
+            let parts: Vec<String> = items(list.clone())?.iter().map(|(_, item)| shown(item)).gather();
             text(parts.join(&shown(separator)))
         }
         ("upper", [value]) => text(shown(value).to_ascii_uppercase()),
         ("lower", [value]) => text(shown(value).to_ascii_lowercase()),
         ("print" | "println", values) => {
-            let parts: Vec<String> = values.iter().map(|value| shown(value)).collect();
+            let parts: Vec<String> = values.iter().map(|value| shown(value)).gather();
             text(parts.join(" ") + if name == "println" { "\n" } else { "" })
         }
         ("eq", [value, others @ ..]) => boolean(others.iter().any(|other| shown(other) == shown(value))),
@@ -318,12 +319,12 @@ fn shown(value: &Value) -> String {
         Value::Null => "<no value>".into(),
         Value::String(text) => text.clone(),
         Value::Array(list) => {
-            let parts: Vec<String> = list.iter().map(shown).collect();
+            let parts: Vec<String> = list.iter().map(shown).gather();
             format!("[{}]", parts.join(" "))
         }
         Value::Object(object) => {
             let parts: Vec<String> =
-                object.iter().map(|(key, value)| format!("{key}:{}", shown(value))).collect();
+                object.iter().map(|(key, value)| format!("{key}:{}", shown(value))).gather();
             format!("map[{}]", parts.join(" "))
         }
         scalar => to_json(scalar),

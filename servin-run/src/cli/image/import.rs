@@ -13,6 +13,7 @@ use super::{LIMITS, PLATFORM, limits, new_name, platform, store};
 use crate::container::time;
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::stdin;
+use crate::gather::Gather as _;
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::image::documents::{Empty, RunConfig};
 use crate::image::import::{self, New};
@@ -147,7 +148,7 @@ fn instruct(config: &mut RunConfig, instruction: &str) -> Result<()> {
 }
 
 fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(ToString::to_string).collect()
+    text.split_whitespace().map(ToString::to_string).gather()
 }
 
 /// A list in JSON, or a line for the shell.

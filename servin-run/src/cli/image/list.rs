@@ -8,6 +8,7 @@ use super::super::arguments::{Command, Given};
 use super::super::format::{self, Column, Filters, LIST, units};
 use super::{since, store};
 use crate::error::Result;
+use crate::gather::Gather as _;
 use crate::image::reference::Reference;
 use crate::image::store::{Image, Store, chain_ids};
 use crate::spec::json::Value;
@@ -78,7 +79,7 @@ pub fn ls(invocation: &Invocation, given: &Given) -> Result<i32> {
         let named = image.references.iter().filter(|name| admitted(name));
         let named: Vec<Option<&Reference>> = match image.references[..] {
             [] if wanted.is_none() && filters.values("reference").next().is_none() => Vec::from([None]),
-            _ => named.map(Some).collect(),
+            _ => named.map(Some).gather(),
         };
         rows.extend(named.into_iter().map(|name| row(given, store, image, name)));
     }
@@ -164,7 +165,7 @@ pub fn history(invocation: &Invocation, given: &Given) -> Result<i32> {
         let size = if empty { 0 } else { sizes.next().unwrap_or(0) };
         let created = step.created.as_deref();
         let by: String =
-            step.created_by.as_deref().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+            step.created_by.as_deref().unwrap_or_default().split_whitespace().gather::<Vec<_>>().join(" ");
         rows.push(format::row(&[
             // Steps before the last one made no image of their own.
             ("ID", "<missing>"),

@@ -11,6 +11,7 @@ use super::super::arguments::{Command, Given, Group, flag};
 use super::{LIMITS, PLATFORM, limits, platform, say, store};
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::{stdin, stdout};
+use crate::gather::Gather as _;
 use crate::image::archive::{self, save};
 use crate::image::copy::open_at;
 use crate::image::pull::{self, Unwatched};
@@ -112,7 +113,7 @@ pub fn save(invocation: &Invocation, given: &Given) -> Result<i32> {
         let names = asked.map_or_else(|| image.references.clone(), |name| Vec::from([name]));
         images.push((image, names));
     }
-    let saved: Vec<save::Saved> = images.iter().map(|(image, names)| (image, names.clone())).collect();
+    let saved: Vec<save::Saved> = images.iter().map(|(image, names)| (image, names.clone())).gather();
     to_file(given.value("output"), &mut |to| write(store, &saved, to)).map(|()| 0)
 }
 

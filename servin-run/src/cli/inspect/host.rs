@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Found, networks};
 use crate::error::Result;
+use crate::gather::Gather as _;
 use crate::plan::{ANNOTATION_INIT, defaults};
 use crate::spec::NamespaceKind;
 use crate::spec::json::{Present, written};
@@ -130,9 +131,9 @@ pub fn host_config(found: &Found) -> Result<HostConfig<'_>> {
     log_options.extend(record.log.max_size.map(|size| ("max-size".to_string(), size.to_string())));
     log_options.extend(record.log.max_file.map(|count| ("max-file".to_string(), count.to_string())));
     let bounding = process.capabilities.as_ref().map_or(&[][..], |sets| &sets.bounding);
-    let docker = defaults::CAPABILITIES.iter().map(|name| format!("CAP_{name}")).collect::<Vec<_>>();
+    let docker = defaults::CAPABILITIES.iter().map(|name| format!("CAP_{name}")).gather::<Vec<_>>();
     let without = |all: &[String], others: &[String]| {
-        Present(all.iter().filter(|name| !others.contains(name)).cloned().collect())
+        Present(all.iter().filter(|name| !others.contains(name)).cloned().gather())
     };
     let memory_mount = config.mounts.iter().find(|mount| mount.destination == "/dev/shm");
     let shm_size = memory_mount.and_then(|mount| {
@@ -156,7 +157,7 @@ pub fn host_config(found: &Found) -> Result<HostConfig<'_>> {
         _ => 0,
     };
     let network = &record.network;
-    let texts = |list: &mut dyn Iterator<Item = String>| Present(list.collect());
+    let texts = |list: &mut dyn Iterator<Item = String>| Present(list.gather());
     let limit = |value: u64| i64::try_from(value).unwrap_or(-1);
     Ok(HostConfig {
         binds: texts(&mut record.mounts.iter().filter(|point| point.kind != "tmpfs").map(|point| {
@@ -205,7 +206,7 @@ pub fn host_config(found: &Found) -> Result<HostConfig<'_>> {
                 hard: limit(own.hard),
                 soft: limit(own.soft),
             })
-            .collect(),
+            .gather(),
         memory: memory.and_then(|memory| memory.limit).unwrap_or(0),
         memory_reservation: memory.and_then(|memory| memory.reservation).unwrap_or(0),
         memory_swap: memory.and_then(|memory| memory.swap).unwrap_or(0),

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::container::people::Record;
+use crate::gather::Gather as _;
 use crate::network::Mode;
 use crate::network::ports::{Bindings, bindings};
 use crate::network::state::{Assigned, Endpoint};
@@ -63,9 +64,9 @@ pub fn settings(record: &Record) -> Settings<'_> {
     let places: Vec<(String, Place)> = match attached.map_or(&[][..], |attached| &attached.endpoints) {
         [] => {
             let wanted = record.network.networks.iter();
-            wanted.map(|member| (member.network.clone(), Place::default())).collect()
+            wanted.map(|member| (member.network.clone(), Place::default())).gather()
         }
-        endpoints => endpoints.iter().map(|endpoint| (endpoint.network.clone(), place(endpoint))).collect(),
+        endpoints => endpoints.iter().map(|endpoint| (endpoint.network.clone(), place(endpoint))).gather(),
     };
     let first = places.first().map(|(_, place)| place.clone()).unwrap_or_default();
     Settings {

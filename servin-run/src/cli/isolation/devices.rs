@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, major, minor};
 
 use crate::cli::arguments::Given;
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::plan::defaults::Request;
 use crate::spec::{Device, DeviceKind, DeviceRule};
 use crate::sys::path::{openat, statat};
@@ -62,7 +63,7 @@ pub fn apply(given: &Given, request: &mut Request) -> Result<()> {
 /// `HOST[:CONTAINER][:rwm]`.
 fn parts(text: &str) -> Result<(&str, &str, &str)> {
     let is_access = |word: &str| !word.is_empty() && word.bytes().all(|byte| b"rwm".contains(&byte));
-    let parts: Vec<&str> = text.split(':').collect();
+    let parts: Vec<&str> = text.split(':').gather();
     let (path, inside, access) = match parts.as_slice() {
         [path] => (*path, *path, "rwm"),
         [path, access] if is_access(access) => (*path, *path, *access),

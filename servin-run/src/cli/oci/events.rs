@@ -14,6 +14,7 @@ use crate::cgroup::{Cgroup, file};
 use crate::cli::arguments::{Command, Group, flag};
 use crate::cli::output;
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::spec::events::{
     BlockIoEntry, BlockIoStats, CpuStats, CpuUsage, Event, Hundredths, MemoryEntry, MemoryStats, PidsStats,
     Psi, PsiData, Stats, Throttling,
@@ -167,7 +168,7 @@ fn stats(found: Statistics) -> Stats {
             operations: entries(&io, |d| [d.reads, d.writes, d.discards]),
             pressure: found.io_pressure.as_ref().map(psi),
         },
-        hugepages: hugepages.iter().map(|(size, pages)| (size.clone(), entry(pages))).collect(),
+        hugepages: hugepages.iter().map(|(size, pages)| (size.clone(), entry(pages))).gather(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::container::enter::{self, Request};
 use crate::container::record::load_config;
 use crate::error::{Error, Result};
 use crate::fs::read_text;
+use crate::gather::Gather as _;
 use crate::launch::sealed::Company;
 use crate::plan::capabilities::CapabilitySet;
 use crate::spec::{self, Process};
@@ -90,7 +91,7 @@ fn process(mut config: spec::Config, given: &Given, program: &[&str]) -> Result<
         return Err(Error::new(format_args!("a program to run is missing: see {EXEC}")));
     }
     let mut process = config.process.take().unwrap_or_default();
-    process.args = program.iter().map(ToString::to_string).collect();
+    process.args = program.iter().map(ToString::to_string).gather();
     process.terminal = Some(given.switch("tty", false));
     process.env.extend(given.values("env").map(ToString::to_string));
     if let Some(cwd) = given.value("cwd") {

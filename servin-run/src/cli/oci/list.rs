@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::{Session, id};
 use crate::cli::arguments::{Command, Given, Group, flag};
 use crate::cli::output;
+use crate::gather::Gather as _;
 
 use crate::container::record::Container;
 use crate::error::{Error, Result};
@@ -51,7 +52,7 @@ pub fn list(session: &Session, arguments: &[&str]) -> Result<i32> {
     let json = is_json(&given)?;
     let root = session.root()?;
     let mut states: Vec<State> = Vec::new();
-    for id in root.iter().map(|root| root.ids()).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+    for id in root.iter().map(|root| root.ids()).gather::<Result<Vec<_>>>()?.into_iter().flatten() {
         // Another command may have removed it since; one that cannot be read must not hide the others.
         let look = || session.directory(&id).and_then(Container::look).map(|container| container.state());
         match look() {
@@ -85,7 +86,7 @@ pub fn ps(session: &Session, arguments: &[&str]) -> Result<i32> {
     // What follows are options of ps(1), which Servin does not need.
     given.words.truncate(1);
     let container = session.container(id(&PS, &given)?)?;
-    let pids: Vec<i32> = container.pids()?.iter().map(|pid| pid.as_raw_nonzero().get()).collect();
+    let pids: Vec<i32> = container.pids()?.iter().map(|pid| pid.as_raw_nonzero().get()).gather();
     if is_json(&given)? {
         return output::result(spec::to_json(&pids)).map(|()| 0);
     }

@@ -12,6 +12,7 @@ use crate::cli::arguments::{Command, Group, flag};
 use crate::cli::output;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
+use crate::gather::Gather as _;
 use crate::plan::{ANNOTATION_CWD, ANNOTATION_INIT, ANNOTATION_SECCOMP, capabilities, mounts, schedule};
 use crate::seccomp;
 use crate::spec::features::{
@@ -92,8 +93,8 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
     if session.parse(&FEATURES, arguments)?.is_none() {
         return Ok(0);
     }
-    let words = |words: &[&str]| -> Vec<String> { words.iter().map(ToString::to_string).collect() };
-    let table = |table: &[(&str, u32)]| table.iter().map(|(word, _)| word.to_string()).collect();
+    let words = |words: &[&str]| -> Vec<String> { words.iter().map(ToString::to_string).gather() };
+    let table = |table: &[(&str, u32)]| table.iter().map(|(word, _)| word.to_string()).gather();
     let enabled = |enabled| Some(Support { enabled: Some(enabled) });
     let features = Features {
         oci_version_min: "1.0.0".into(),
@@ -106,13 +107,13 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
             "poststart",
             "poststop",
         ]),
-        mount_options: mounts::option_words().map(String::from).collect(),
+        mount_options: mounts::option_words().map(String::from).gather(),
         linux: Some(Linux {
             namespaces: words(&["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"]),
             capabilities: capabilities::CapabilitySet::ALL
                 .names()
                 .map(|name| alloc::format!("CAP_{name}"))
-                .collect(),
+                .gather(),
             cgroup: Some(Cgroup {
                 v1: Some(false),
                 v2: Some(true),
@@ -122,11 +123,11 @@ pub fn features(session: &Session, arguments: &[&str]) -> Result<i32> {
             }),
             seccomp: Some(Seccomp {
                 enabled: Some(true),
-                actions: Action::WORDS.iter().map(ToString::to_string).collect(),
-                operators: Operator::WORDS.iter().map(ToString::to_string).collect(),
-                archs: seccomp::architectures().map(String::from).collect(),
-                known_flags: seccomp::FLAGS.iter().map(|(name, _)| name.to_string()).collect(),
-                supported_flags: seccomp::FLAGS.iter().map(|(name, _)| name.to_string()).collect(),
+                actions: Action::WORDS.iter().map(ToString::to_string).gather(),
+                operators: Operator::WORDS.iter().map(ToString::to_string).gather(),
+                archs: seccomp::architectures().map(String::from).gather(),
+                known_flags: seccomp::FLAGS.iter().map(|(name, _)| name.to_string()).gather(),
+                supported_flags: seccomp::FLAGS.iter().map(|(name, _)| name.to_string()).gather(),
             }),
             apparmor: enabled(true),
             selinux: enabled(true),

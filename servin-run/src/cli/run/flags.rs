@@ -15,6 +15,7 @@ use crate::cli::{Invocation, limits, network_flags, rootless, user};
 use crate::container::people::Store;
 use crate::error::{Error, Result};
 use crate::fs::read_text;
+use crate::gather::Gather as _;
 use crate::launch::program::DEFAULT_PATH;
 use crate::plan::defaults::Request;
 
@@ -136,7 +137,7 @@ fn environment(
 pub fn add_variables(invocation: &Invocation, given: &Given, env: &mut Vec<String>) -> Result<()> {
     let files =
         given.values("env-file").map(|path| read_text(path).map_err(|error| error.within("--env-file")));
-    let files = files.collect::<Result<Vec<_>>>()?;
+    let files = files.gather::<Result<Vec<_>>>()?;
     let from_files = files.iter().flat_map(|text| lifetime::lines(text));
     for variable in from_files.chain(given.values("env")) {
         let (name, value) = match variable.split_once('=') {

@@ -10,6 +10,7 @@ use crate::cli::size;
 use crate::container::people::{HealthCheck, LogSettings, Record, validate_name};
 use crate::error::{Error, Result};
 use crate::fs::read_text;
+use crate::gather::Gather as _;
 use crate::supervise::client::Attach;
 use crate::supervise::keys::Keys;
 use crate::supervise::log::Driver;
@@ -125,7 +126,7 @@ pub fn annotations(given: &Given) -> Result<Vec<(String, String)>> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_string(), value.to_string())),
         _ => Err(Error::new(format_args!("--annotation {text}: it takes KEY=VALUE"))),
     };
-    given.values("annotation").map(split).collect()
+    given.values("annotation").map(split).gather()
 }
 
 fn log(given: &Given) -> Result<LogSettings> {

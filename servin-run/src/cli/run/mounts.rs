@@ -8,6 +8,7 @@ use crate::cli::mount_flags;
 use crate::container::people::{Record, Store};
 use crate::container::volume::{self, Mounted};
 use crate::error::Result;
+use crate::gather::Gather as _;
 use crate::image::documents::Empty;
 use crate::plan::defaults::Request;
 
@@ -19,7 +20,7 @@ pub fn prepare(
     request: &mut Request,
     record: &mut Record,
 ) -> Result<Option<Mounted>> {
-    let volumes: Vec<String> = volumes.into_iter().map(|(path, _)| path).collect();
+    let volumes: Vec<String> = volumes.into_iter().map(|(path, _)| path).gather();
     let wanted = mount_flags::read(given, &volumes, &|name| Ok(store.find(name)?.record.mounts.clone()))?;
     if wanted.is_empty() {
         return Ok(None);

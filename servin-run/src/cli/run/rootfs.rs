@@ -16,6 +16,7 @@ use crate::container::people::{HealthCheck, Record, Store};
 use crate::container::view;
 use crate::error::{Error, Result, Step};
 use crate::fs::descriptors::path_of;
+use crate::gather::Gather as _;
 use crate::image::copy::make_directory;
 use crate::image::documents::{Healthcheck, Platform, RunConfig};
 use crate::image::host_root;
@@ -141,7 +142,7 @@ impl<'g> Rootfs<'g> {
 
     /// Its directory, and the layer of container `id` on it.
     pub fn prepare(&self, store: &Store, given: &Given, id: &str) -> Result<Files> {
-        let words = |from: usize| given.words.iter().skip(from).map(ToString::to_string).collect::<Vec<_>>();
+        let words = |from: usize| given.words.iter().skip(from).map(ToString::to_string).gather::<Vec<_>>();
         let (upper, work) = store.layer(id);
         let mut files = match self {
             Rootfs::Directory(path) => {

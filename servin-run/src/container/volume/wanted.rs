@@ -11,6 +11,7 @@ use super::{Volumes, anonymous_name};
 use crate::container::directory::Lock;
 use crate::error::{Error, Result, Step};
 use crate::fs::{resolve, tree};
+use crate::gather::Gather as _;
 use crate::image::copy::{DIRECTORY, open_at};
 use crate::order;
 use crate::plan::mounts::{clean, propagation};
@@ -256,7 +257,7 @@ fn point(one: &Wanted, mount: &spec::Mount, new: &[String]) -> MountPoint {
         .iter()
         .map(String::as_str)
         .filter(|word| !matches!(*word, "rprivate" | "private"))
-        .collect();
+        .gather();
     let spread = mount.options.iter().find(|word| propagation(word).is_some());
     MountPoint {
         kind: kind.into(),

@@ -16,6 +16,7 @@ use super::super::store;
 use super::super::stream::BUFFER;
 use super::{Offered, Shared, descriptor};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::spec;
 use crate::spec::json::object;
 
@@ -48,7 +49,7 @@ pub fn open(files: Shared) -> Result<(Box<dyn Source>, Vec<Offered>)> {
     let mut offered = Vec::new();
     for image in &listed {
         let what = docker.add(image)?;
-        let references = image.repo_tags.iter().map(|name| Reference::parse(name)).collect::<Result<_>>()?;
+        let references = image.repo_tags.iter().map(|name| Reference::parse(name)).gather::<Result<_>>()?;
         offered.push(Offered { what, references });
     }
     Ok((Box::new(docker), offered))

@@ -14,6 +14,7 @@ use super::super::source::{Read, Source};
 use super::super::store::{NAME, REF_NAME};
 use super::{Offered, Shared};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::spec;
 
 struct Layout(Shared);
@@ -35,7 +36,7 @@ pub fn open(files: Shared) -> Result<(Box<dyn Source>, Vec<Offered>)> {
         match offered.iter_mut().find(|image| image.what == entry.digest) {
             Some(image) => image.references.extend(reference),
             None => offered
-                .push(Offered { what: entry.digest.clone(), references: reference.into_iter().collect() }),
+                .push(Offered { what: entry.digest.clone(), references: reference.into_iter().gather() }),
         }
     }
     Ok((Box::new(Layout(files)), offered))

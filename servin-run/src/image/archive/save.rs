@@ -19,6 +19,7 @@ use super::super::tar::{Entry, Kind, Time, padding, write};
 use super::docker::Listed;
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
+use crate::gather::Gather as _;
 use crate::spec;
 
 /// An archive in the making.
@@ -118,7 +119,7 @@ pub fn docker(store: &Store, images: &[Saved], to: BorrowedFd<'_>) -> Result<()>
             layers.push(name);
         }
         let repo_tags =
-            references.iter().filter(|name| name.tag().is_some()).map(Reference::familiar).collect();
+            references.iter().filter(|name| name.tag().is_some()).map(Reference::familiar).gather();
         listed.push(Listed { config, repo_tags, layers });
     }
     writer.document("manifest.json", spec::to_json(&listed).as_bytes())?;
@@ -139,7 +140,7 @@ pub fn oci(store: &Store, images: &[Saved], to: BorrowedFd<'_>) -> Result<()> {
             writer.content(&path(&layer.digest), layer.size, &mut *blob(store, &layer.digest)?)?;
         }
         let bare = [None];
-        let named: Vec<Option<&Reference>> = references.iter().map(Some).collect();
+        let named: Vec<Option<&Reference>> = references.iter().map(Some).gather();
         for name in if named.is_empty() { &bare[..] } else { &named } {
             let mut annotations = Vec::new();
             if let Some(name) = name {

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::error::{Error, Result, Step};
 use crate::fs::read_text;
 use crate::fs::whole::write_whole;
+use crate::gather::Gather as _;
 use crate::image::base64;
 use crate::image::environment::Environment;
 use crate::image::reference::DEFAULT_REGISTRY;
@@ -73,7 +74,7 @@ fn places(named: Option<&str>, environment: &Environment) -> Vec<(String, bool)>
     below("HOME", ".docker/config.json");
     below("XDG_CONFIG_HOME", "containers/auth.json");
     below("HOME", ".config/containers/auth.json");
-    places.into_iter().map(|place| (place, false)).collect()
+    places.into_iter().map(|place| (place, false)).gather()
 }
 
 /// The login for a repository, if there is one. `named` is the file of `--authfile`.

@@ -1,5 +1,6 @@
 //! /etc/hosts and /etc/resolv.conf (hosts(5), resolv.conf(5)).
 
+use crate::gather::Gather as _;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,7 +38,7 @@ impl Configuration {
                 // The last one of both counts.
                 Some("search" | "domain") => {
                     let domains = words.take(MAX_SEARCH);
-                    configuration.search = domains.map(|word| word.trim_end_matches('.').into()).collect();
+                    configuration.search = domains.map(|word| word.trim_end_matches('.').into()).gather();
                 }
                 Some("options") => words.for_each(|option| configuration.option(option)),
                 _ => {}
@@ -69,7 +70,7 @@ impl Configuration {
         if let Some(whole) = name.strip_suffix('.') {
             return alloc::vec![String::from(whole)];
         }
-        let mut names: Vec<String> = self.search.iter().map(|domain| format!("{name}.{domain}")).collect();
+        let mut names: Vec<String> = self.search.iter().map(|domain| format!("{name}.{domain}")).gather();
         let dots = name.bytes().filter(|byte| *byte == b'.').count();
         let at = if dots >= self.ndots { 0 } else { names.len() };
         names.insert(at, name.into());

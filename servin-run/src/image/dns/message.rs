@@ -1,6 +1,7 @@
 //! The messages of the domain name system (RFC 1035 section 4, RFC 3596). What comes in is anybody's: it is read with
 //! bounds on everything, and believed only where it answers the question that was asked.
 
+use crate::gather::Gather as _;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -117,7 +118,7 @@ fn of(mut name: String, aliases: &[(String, String)], addresses: Vec<(String, Ip
         }
     }
     let known = |owner: &str| names.iter().any(|name| name.eq_ignore_ascii_case(owner));
-    addresses.into_iter().filter(|(owner, _)| known(owner)).map(|(_, address)| address).collect()
+    addresses.into_iter().filter(|(owner, _)| known(owner)).map(|(_, address)| address).gather()
 }
 
 /// A place in a message.

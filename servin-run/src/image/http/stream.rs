@@ -16,6 +16,7 @@ use rustix::net::{
 use servin_init::sys::clock::{Nanoseconds, now};
 
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 
 /// A thousandth of a second.
 pub const MILLISECOND: Nanoseconds = 1_000_000;
@@ -142,7 +143,7 @@ fn begin(address: SocketAddr) -> core::result::Result<OwnedFd, Errno> {
 fn first_connected(attempts: &mut Vec<OwnedFd>, until: Nanoseconds, failure: &mut Errno) -> Option<OwnedFd> {
     while !attempts.is_empty() {
         let mut waiting: Vec<PollFd> =
-            attempts.iter().map(|attempt| PollFd::new(attempt, PollFlags::OUT)).collect();
+            attempts.iter().map(|attempt| PollFd::new(attempt, PollFlags::OUT)).gather();
         if !wait(&mut waiting, until) {
             return None;
         }

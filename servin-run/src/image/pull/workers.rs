@@ -21,6 +21,7 @@ use super::{Options, keep_blob};
 use crate::error::{Error, Result, Step};
 use crate::fs::copy::write_all;
 use crate::fs::read_to_end;
+use crate::gather::Gather as _;
 
 /// What the coming of one layer needs.
 struct Job<'a> {
@@ -60,7 +61,7 @@ pub fn fetch_layers(
     chain: &[String],
     options: &mut Options,
 ) -> Result<()> {
-    let mut states: Vec<State> = layers.iter().map(|_| State::Waiting).collect();
+    let mut states: Vec<State> = layers.iter().map(|_| State::Waiting).gather();
     let fetched = run(store, source, layers, diff_ids, chain, options, &mut states);
     if fetched.is_err() {
         for state in states {
@@ -169,7 +170,7 @@ fn work(job: &Job, source: &mut dyn Source, building: &Building, pipe: BorrowedF
 
 /// Waits until some child says something or ends.
 fn wait(states: &mut [State], layers: &[Descriptor], options: &mut Options) -> Result<()> {
-    let running: Vec<&Worker> = states.iter().filter_map(State::worker).collect();
+    let running: Vec<&Worker> = states.iter().filter_map(State::worker).gather();
     let mut ready = worker::wait(&running)?.into_iter();
     for (index, state) in states.iter_mut().enumerate() {
         let State::Running(worker, _) = state else { continue };
@@ -205,7 +206,7 @@ fn place(
             .iter()
             .rev()
             .map(|id| store.open_directory(&format!("{LAYERS}/{}", digits(id))))
-            .collect::<Result<_>>()?;
+            .gather::<Result<_>>()?;
         unpack::complete(&tree, &notes.unpacked, &below, store.whiteouts)?;
     }
     let layer = Layer {

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::fs::read_text;
+use crate::gather::Gather as _;
 use crate::image::environment::Environment;
 use crate::image::http::Url;
 use crate::image::http::url::split_port;
@@ -107,7 +108,7 @@ impl Configuration {
     /// The servers whose certificates are not looked at.
     pub fn insecure(&self) -> Vec<String> {
         let insecure = self.registries.iter().filter(|(_, options)| options.insecure == Some(true));
-        insecure.map(|(name, _)| name.strip_suffix(":443").unwrap_or(name).into()).collect()
+        insecure.map(|(name, _)| name.strip_suffix(":443").unwrap_or(name).into()).gather()
     }
 }
 

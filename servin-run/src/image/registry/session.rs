@@ -8,6 +8,7 @@ use servin_init::sys::clock::{Nanoseconds, SECOND};
 
 use super::configuration::{Configuration, Endpoint};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::image::auth::{Authority, Credentials};
 use crate::image::environment::Environment;
 use crate::image::http::stream::{MILLISECOND, pause};
@@ -76,7 +77,7 @@ impl Session {
         // A mirror is somebody else: the login is for the registry itself.
         let authority =
             |endpoint: &Endpoint| Authority::new(credentials.clone().filter(|_| !endpoint.mirror));
-        let authorities = endpoints.iter().map(authority).collect();
+        let authorities = endpoints.iter().map(authority).gather();
         let actions = if push { "pull,push" } else { "pull" };
         let scope =
             if repository.is_empty() { String::new() } else { format!("repository:{repository}:{actions}") };

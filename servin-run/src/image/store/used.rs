@@ -13,6 +13,7 @@ use super::layers::{LAYERS, names};
 use super::{Image, Store};
 use crate::error::Result;
 use crate::fs::read_to_end;
+use crate::gather::Gather as _;
 use crate::spec;
 use crate::spec::json::object;
 
@@ -38,14 +39,14 @@ impl Store {
             String::from_utf8(read_to_end(&file).ok()?).ok()
         };
         let ids = names(&containers).unwrap_or_default();
-        ids.iter().filter(|id| !id.starts_with('.')).filter_map(read).collect()
+        ids.iter().filter(|id| !id.starts_with('.')).filter_map(read).gather()
     }
 
     /// The containers that were made from an image.
     pub fn users(&self, image: &Image) -> Vec<User> {
         let records = self.of_containers("container.json");
         let users = records.iter().filter_map(|text| spec::parse::<User>(text, "container.json").ok());
-        users.filter(|user| user.image_id.as_deref() == Some(image.id.as_str())).collect()
+        users.filter(|user| user.image_id.as_deref() == Some(image.id.as_str())).gather()
     }
 
     /// The layers that containers are made of, by their digits.

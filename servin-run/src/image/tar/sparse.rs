@@ -6,6 +6,7 @@ use super::header::number;
 use super::pax::{Sparse, decimal};
 use super::{Archive, BLOCK, cut_off, padding};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 
 /// A part of a file that is no hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,7 @@ fn map(archive: &mut Archive) -> Result<Vec<Segment>> {
         archive.consume(there as usize);
         rest -= there;
     }
-    Ok(numbers.chunks_exact(2).map(|pair| Segment { offset: pair[0], length: pair[1] }).collect())
+    Ok(numbers.chunks_exact(2).map(|pair| Segment { offset: pair[0], length: pair[1] }).gather())
 }
 
 fn check_memory(archive: &Archive, bytes: u64) -> Result<()> {

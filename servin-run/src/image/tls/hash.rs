@@ -1,6 +1,7 @@
 //! SHA-2 and HMAC (RFC 2104) for TLS. Whatever is built of a hash goes through rustls's `dyn Hash`, so that only the
 //! hash itself is compiled twice.
 
+use crate::gather::Gather as _;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -68,7 +69,7 @@ impl Hmac for HmacOf {
         padded.resize(block, 0);
         let begun = |pad: u8| {
             let mut context = hash.start();
-            context.update(&padded.iter().map(|byte| byte ^ pad).collect::<Vec<u8>>());
+            context.update(&padded.iter().map(|byte| byte ^ pad).gather::<Vec<u8>>());
             context
         };
         Box::new(HmacKey { inner: begun(0x36), outer: begun(0x5c), length: hash.output_len() })

@@ -12,6 +12,7 @@ use rustix::io::{self, Errno};
 use super::reservation::{Reservation, Reservations, of};
 use super::{Mode as How, Protocol, Publish};
 use crate::error::{Error, Result, Step};
+use crate::gather::Gather as _;
 use crate::network::netlink::{Message, Refused, Socket};
 use crate::network::nftables::{self, Redirection};
 use crate::network::proxy::{Forward, split};
@@ -65,7 +66,7 @@ pub fn publish(root: &str, target: &Target, wanted: &[Publish]) -> Result<Publis
         How::Auto => netfilter::has_nftables(),
     };
     let addresses = [target.address4.map(IpAddr::V4), target.address6.map(IpAddr::V6)];
-    let to = addresses.into_iter().flatten().filter(|_| ask_kernel).map(Address).collect();
+    let to = addresses.into_iter().flatten().filter(|_| ask_kernel).map(Address).gather();
     let mut kept = Reservation { name: target.name.into(), ports: published.ports.clone(), to };
     reservations.keep(target.id, &kept)?;
     let done =
@@ -141,7 +142,7 @@ fn withdraw(reservations: &Reservations, id: &str, ports: &[Publish]) -> Result<
 /// Without connection tracking there is nothing to forget.
 fn forget_datagrams(ports: &[Publish]) {
     let udp = ports.iter().filter(|publish| publish.protocol == Protocol::Udp);
-    let _ = conntrack::forget_datagrams(&udp.map(|publish| publish.host_port).collect::<Vec<u16>>());
+    let _ = conntrack::forget_datagrams(&udp.map(|publish| publish.host_port).gather::<Vec<u16>>());
 }
 
 /// Whether the kernel has no nftables, or none that redirects for both families in one table (Linux 5.2).

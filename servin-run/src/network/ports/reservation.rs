@@ -20,6 +20,7 @@ use super::{Protocol, Publish, check_distinct, key};
 use crate::error::{Error, Result, Step};
 use crate::fs::read_to_end;
 use crate::fs::whole::write_whole;
+use crate::gather::Gather as _;
 use crate::network::subnet::Address;
 use crate::spec::json::object;
 use crate::spec::{parse, to_json};
@@ -107,7 +108,7 @@ impl Reservations {
                 *next += 1;
                 chosen.get(*next - 1).cloned()
             })
-            .collect())
+            .gather())
     }
 
     /// Finds a port of the host that is free for `open`.

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Exposed, Protocol, Publish, bracketed, key};
+use crate::gather::Gather as _;
 use crate::spec::json::written;
 
 written! {
@@ -73,12 +74,12 @@ fn leading_to(published: &[Publish], port: u16, protocol: Protocol) -> impl Iter
 pub fn listing(published: &[Publish], private: Option<&Exposed>) -> Vec<String> {
     match private {
         Some(private) => {
-            leading_to(published, private.port, private.protocol).map(|one| Host(one).to_string()).collect()
+            leading_to(published, private.port, private.protocol).map(|one| Host(one).to_string()).gather()
         }
         None => published
             .iter()
             .map(|one| format!("{} -> {}", key(one.container_port, one.protocol), Host(one)))
-            .collect(),
+            .gather(),
     }
 }
 

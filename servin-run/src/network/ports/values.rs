@@ -1,6 +1,7 @@
 //! Reads the values of `--publish` and `--expose`. Nothing is guessed: what is not a whole number from 1 to 65535
 //! or a whole address is refused, with the words that say why.
 
+use crate::gather::Gather as _;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -41,13 +42,13 @@ pub fn publish(text: &str) -> Read<Vec<Publish>> {
         container_port: inside.0 + offset,
         protocol,
     };
-    Ok((0..=count).map(one).collect())
+    Ok((0..=count).map(one).gather())
 }
 
 pub fn expose(text: &str) -> Read<Vec<Exposed>> {
     let (ports, protocol) = protocol(text)?;
     let (first, last) = range(ports)?;
-    Ok((first..=last).map(|port| Exposed { port, protocol }).collect())
+    Ok((first..=last).map(|port| Exposed { port, protocol }).gather())
 }
 
 /// What stands before the protocol, and the protocol.

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::gather::Gather as _;
 use crate::spec::{Namespace, NamespaceKind};
 
 /// Whose a namespace is.
@@ -52,6 +53,6 @@ impl Spaces {
             Space::Of(path) => Some(Namespace { kind, path: Some(path) }),
             Space::New | Space::Nobody => Some(Namespace { kind, path: None }),
         };
-        kinds.into_iter().filter_map(namespace).collect()
+        kinds.into_iter().filter_map(namespace).gather()
     }
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::tables::{CAPABILITIES, MASKED, READ_ONLY};
 use crate::error::{Error, Result};
+use crate::gather::Gather as _;
 use crate::plan::capabilities::CapabilitySet;
 use crate::spec;
 
@@ -38,7 +39,7 @@ impl Hidden {
         let kept = |paths: &[&str]| -> Vec<String> {
             let kept =
                 paths.iter().filter(|path| !self.nothing && !self.unmask.iter().any(|own| own == *path));
-            kept.map(ToString::to_string).collect()
+            kept.map(ToString::to_string).gather()
         };
         let mut masked = kept(MASKED);
         masked.extend(self.mask.iter().cloned());

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::gather::Gather as _;
 use crate::spec::json::{Number, Value};
 
 use super::{Base, Block, Kind, Node, Pipe, Term, refuse};
@@ -84,7 +85,7 @@ impl<'t> Reader<'t> {
         };
         let (names, rest) = match rest.split_once(":=") {
             Some((names, rest)) if kind == Kind::Range => {
-                (names.split(',').map(|name| name.trim().trim_start_matches('$').into()).collect(), rest)
+                (names.split(',').map(|name| name.trim().trim_start_matches('$').into()).gather(), rest)
             }
             _ => (Vec::new(), rest),
         };

@@ -3,6 +3,7 @@
 //!
 //! [cios]: https://www.microsoft.com/en-us/research/publication/analyzing-and-comparing-montgomery-multiplication-algorithms/
 
+use crate::gather::Gather as _;
 use alloc::vec::Vec;
 
 /// A number, its least part first.
@@ -53,7 +54,7 @@ impl Modulus {
         let mut one = alloc::vec![0; self.number.len()];
         *one.first_mut()? = 1;
         let result = self.multiply(&result, &one);
-        let bytes: Vec<u8> = result.iter().rev().flat_map(|part| part.to_be_bytes()).collect();
+        let bytes: Vec<u8> = result.iter().rev().flat_map(|part| part.to_be_bytes()).gather();
         Some(bytes[bytes.len() - self.length..].into())
     }
 
@@ -129,7 +130,7 @@ fn less(a: &[u32], b: &[u32]) -> bool {
 /// Bytes, the greatest first, as a number.
 fn read(bytes: &[u8]) -> Number {
     let part = |chunk: &[u8]| chunk.iter().fold(0, |all, byte| all << 8 | u32::from(*byte));
-    bytes.rchunks(4).map(part).collect()
+    bytes.rchunks(4).map(part).gather()
 }
 
 #[cfg(test)]
