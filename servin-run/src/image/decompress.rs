@@ -1,20 +1,19 @@
 //! Decompression of streams: gzip (RFC 1952) and zstd (RFC 8878), known by their first bytes; anything else passes.
 
 mod crc32;
+pub mod inflate;
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use miniz_oxide::inflate::TINFLStatus;
-use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use ruzstd::io;
 
 use self::crc32::Crc32;
+use self::inflate::{HISTORY, Inflate, SLACK};
 use super::stream::{BUFFER, Stream, take};
 use crate::error::{Error, Result};
 
@@ -69,7 +68,7 @@ fn opened<'a>(mut stream: Box<dyn Stream + 'a>, checksum: Option<Crc32>) -> Resu
         Compression::Gzip => Box::new(Gzip {
             input: stream,
             state: Box::default(),
-            window: vec![0; BUFFER],
+            window: vec![0; HISTORY + BUFFER + SLACK],
             ready: (0, 0),
             place: Place::Header,
             checksum,
@@ -94,8 +93,8 @@ enum Place {
 
 struct Gzip<'a> {
     input: Box<dyn Stream + 'a>,
-    state: Box<DecompressorOxide>,
-    /// A ring of the newest output, in which what follows is found again; a power of two.
+    state: Box<Inflate>,
+    /// The newest output, in which what follows is found again.
     window: Vec<u8>,
     /// What of it was not consumed yet.
     ready: (usize, usize),
@@ -146,34 +145,31 @@ impl Gzip<'_> {
     }
 
     fn inflate(&mut self) -> Result<()> {
-        let from = self.ready.1 & (self.window.len() - 1);
-        let input = self.input.fill()?;
-        let more = if input.is_empty() { 0 } else { TINFL_FLAG_HAS_MORE_INPUT };
-        let (status, read, written) = decompress(&mut self.state, input, &mut self.window, from, more);
-        self.input.consume(read);
-        self.ready = (from, from + written);
+        let mut from = self.ready.1;
+        if from >= HISTORY + BUFFER {
+            self.window.copy_within(from - HISTORY..from, 0);
+            from = HISTORY;
+        }
+        let to = self.state.inflate(&mut *self.input, &mut self.window, from)?;
+        self.ready = (from, to);
         if let Some(checksum) = &mut self.checksum {
-            checksum.update(&self.window[from..from + written]);
+            checksum.update(&self.window[from..to]);
         }
-        self.length = self.length.wrapping_add(written as u32);
-        match status {
-            TINFLStatus::Done => {
-                let mut trailer = [0; 8];
-                let there = take(&mut *self.input, &mut trailer)?;
-                let [c0, c1, c2, c3, l0, l1, l2, l3] = trailer;
-                let (said, length) =
-                    (u32::from_le_bytes([c0, c1, c2, c3]), u32::from_le_bytes([l0, l1, l2, l3]));
-                let checksum = self.checksum.as_mut().map_or(said, Crc32::take);
-                if there != 8 || (said, length) != (checksum, core::mem::take(&mut self.length)) {
-                    return Err(damaged("gzip"));
-                }
-                self.place = Place::Header;
-                *self.state = DecompressorOxide::new();
-                Ok(())
+        self.length = self.length.wrapping_add((to - from) as u32);
+        if self.state.is_done() {
+            let mut trailer = [0; 8];
+            for byte in &mut trailer {
+                *byte = self.state.byte(&mut *self.input)?;
             }
-            TINFLStatus::NeedsMoreInput | TINFLStatus::HasMoreOutput => Ok(()),
-            _ => Err(damaged("gzip")),
+            let [c0, c1, c2, c3, l0, l1, l2, l3] = trailer;
+            let (said, length) = (u32::from_le_bytes([c0, c1, c2, c3]), u32::from_le_bytes([l0, l1, l2, l3]));
+            let checksum = self.checksum.as_mut().map_or(said, Crc32::take);
+            if (said, length) != (checksum, core::mem::take(&mut self.length)) {
+                return Err(damaged("gzip"));
+            }
+            self.place = Place::Header;
         }
+        Ok(())
     }
 }
 
@@ -182,6 +178,8 @@ impl Stream for Gzip<'_> {
         while self.ready.0 == self.ready.1 && self.place != Place::End {
             if self.place == Place::Header {
                 self.place = if self.header()? { Place::Data } else { Place::End };
+                // A member knows nothing of those before it.
+                (self.ready, _) = ((0, 0), self.state.again());
             } else {
                 self.inflate()?;
             }

@@ -1,8 +1,12 @@
 //! The authorities that Mozilla trusts, as the build has packed them (build/roots.rs).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use rustls::pki_types::{Der, TrustAnchor};
+
+use super::super::decompress::inflate::{Inflate, SLACK};
+use super::super::stream::{Buffered, Bytes};
 
 /// Compressed; how long it is otherwise, stands in front.
 const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/roots"));
@@ -11,10 +15,11 @@ const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/roots"));
 pub fn mozilla() -> Vec<TrustAnchor<'static>> {
     let mut anchors = Vec::new();
     let Some((length, packed)) = PACKED.split_first_chunk::<4>() else { return anchors };
-    let mut bytes = alloc::vec![0; u32::from_be_bytes(*length) as usize];
-    let packed = core::iter::once(packed);
-    let _ = miniz_oxide::inflate::decompress_slice_iter_to_slice(&mut bytes, packed, false, true);
-    let mut rest = bytes.as_slice();
+    let length = u32::from_be_bytes(*length) as usize;
+    let mut bytes = alloc::vec![0; length + SLACK];
+    let mut packed = Buffered::new(Box::new(Bytes(packed)));
+    let _ = Box::<Inflate>::default().inflate(&mut packed, &mut bytes, 0);
+    let mut rest = &bytes[..length];
     let (Some(mut names), Some(mut keys)) = (take(&mut rest), take(&mut rest)) else { return anchors };
     while let (Some(subject), Some(constraints), Some(key)) =
         (take(&mut names), take(&mut names), take(&mut keys))
