@@ -1,12 +1,11 @@
-//! `bench image`: an OCI layout of Debian's files in several layers, compressed by gzip, unpacked into an empty place:
-//! by Servin into its store, beside Podman, which keeps blobs and layers as well, umoci, which makes one tree of it, and
-//! tar, which does that without comparing a digest.
+//! `bench image`: OCI layouts of the images of `bench pull`, compressed by gzip, unpacked into an empty place: by Servin
+//! into its store, beside Podman, which keeps blobs and layers as well, umoci, which makes one tree of it, and tar, which
+//! does that without comparing a digest.
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use super::pull::{LAYERS, PODMANS_PLACE, archive, interleaved, table};
+use super::pull::{IMAGES, PODMANS_PLACE, interleaved, table};
 use super::runner::{Contender, ID, chosen};
 use super::{Options, programs};
 use crate::{Result, command, debian, workspace};
@@ -17,12 +16,8 @@ pub fn run(options: &Options) -> Result {
     debian::ensure(&["skopeo", "podman", "umoci"], "bench image")?;
     let state = programs::folder().join("state");
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let archive = archive(&state.join("image"))?;
     let layout = text(&state.join("layout"));
-    let (from, to) = (format!("docker-archive:{}", archive.display()), format!("oci:{layout}:debian"));
-    command::run(Command::new("skopeo").args(["copy", "--quiet", "--insecure-policy", &from, &to]))?;
-    fs::remove_dir_all(state.join("image")).map_err(|e| format!("remove the archive: {e}"))?;
-
+    let to = format!("oci:{layout}:image");
     let place = text(&state.join(ID));
     let servin = text(&workspace::dist().join("servin"));
     let (podman, umoci) = (text(&command::find("podman")?), text(&command::find("umoci")?));
@@ -42,13 +37,13 @@ pub fn run(options: &Options) -> Result {
         Contender::new("tar", &[&shell, "-c", script, &layout, &place]),
     ], options)?;
     let rounds = options.rounds.unwrap_or(ROUNDS);
-    let measured = interleaved(&contenders, rounds, &state)?;
+    println!("an OCI layout, unpacked; {rounds} interleaved rounds; peak: the largest process\n");
+    for image in &IMAGES {
+        let _ = fs::remove_dir_all(&layout);
+        image.copy(&state.join("image"), &[&to])?;
+        let measured = interleaved(&contenders, rounds, &state)?;
+        println!("{}\n\n{}", image.what, table(&measured).text(options.markdown));
+    }
     let _ = fs::remove_dir_all(PODMANS_PLACE);
-    println!(
-        "an OCI layout of Debian's files in {} layers, unpacked; {rounds} interleaved rounds",
-        LAYERS.len()
-    );
-    println!("peak: the largest process\n");
-    print!("{}", table(&measured).text(options.markdown));
     Ok(())
 }

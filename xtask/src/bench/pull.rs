@@ -1,5 +1,6 @@
-//! `bench pull`: an image of Debian's files in several layers from a registry on the loopback into an empty store,
-//! beside Podman, which unpacks it too, and skopeo, which only copies its blobs.
+//! `bench pull`: images from a registry on the loopback into an empty store, beside Podman, which unpacks them too,
+//! skopeo and umoci, of which one copies the blobs and the other unpacks them, and skopeo alone. The images are Debian's
+//! files in several layers and in one, and many small files.
 
 use std::fs;
 use std::net::TcpStream;
@@ -20,56 +21,81 @@ const PORT: u16 = 58_123;
 pub const PODMANS_PLACE: &str = "/tmp/servin-bench-podman";
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// What each layer has of the root.
-pub const LAYERS: [&[&str]; 4] = [
-    &["./bin", "./sbin", "./lib", "./lib64", "./etc", "./usr/bin", "./usr/sbin"],
-    &["./usr/lib"],
-    &["./usr/share"],
-    &["./var", "./root", "./tmp"],
+/// An image that is brought: what it is, and what each layer has of which root.
+pub struct Image {
+    pub what: &'static str,
+    root: fn(&Path) -> Result<PathBuf>,
+    layers: &'static [&'static [&'static str]],
+}
+
+pub const IMAGES: [Image; 3] = [
+    Image {
+        what: "Debian's files in 4 layers",
+        root: debian_root,
+        layers: &[
+            &["./bin", "./sbin", "./lib", "./lib64", "./etc", "./usr/bin", "./usr/sbin"],
+            &["./usr/lib"],
+            &["./usr/share"],
+            &["./var", "./root", "./tmp"],
+        ],
+    },
+    Image { what: "Debian's files in one layer", root: debian_root, layers: &[&["."]] },
+    Image { what: "20,000 small files in one layer", root: small_files, layers: &[&["."]] },
 ];
 
+/// The Debian root of the tests.
+fn debian_root(_: &Path) -> Result<PathBuf> {
+    let root = workspace::target().join("fixtures/roots/debian");
+    if root.join("usr/lib").is_dir() {
+        return Ok(root);
+    }
+    Err(format!("no {}: `cargo xtask test host/real` makes it", root.display()))
+}
+
+/// Files of a line, a hundred in each directory.
+fn small_files(folder: &Path) -> Result<PathBuf> {
+    let root = folder.join("root");
+    for number in 0..20_000 {
+        workspace::write(&root.join(format!("{}/{number}", number / 100)), format!("file {number}\n"))?;
+    }
+    Ok(root)
+}
+
 pub fn run_all(options: &Options) -> Result {
-    debian::ensure(&["docker-registry", "skopeo", "podman"], "bench pull")?;
+    debian::ensure(&["docker-registry", "skopeo", "podman", "umoci"], "bench pull")?;
     let state = programs::folder().join("state");
     let registry = Registry::start(&state.join("registry"))?;
-    let archive = archive(&state.join("image"))?;
-    let image = format!("localhost:{PORT}/debian");
-    let to = format!("docker://{image}");
-    let from = format!("docker-archive:{}", archive.display());
-    command::run(Command::new("skopeo").args([
-        "copy",
-        "--quiet",
-        "--insecure-policy",
-        "--dest-tls-verify=false",
-        &from,
-        &to,
-    ]))?;
-    let _ = fs::remove_dir_all(state.join("image"));
-
+    let name = format!("localhost:{PORT}/bench");
+    let to = format!("docker://{name}");
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let (place, skopeos) = (text(&state.join(ID)), format!("oci:{}", text(&state.join(ID))));
     let servin = text(&workspace::dist().join("servin"));
     let (podman, skopeo) = (text(&command::find("podman")?), text(&command::find("skopeo")?));
+    let (umoci, shell) = (text(&command::find("umoci")?), text(&command::find("sh")?));
+    let both = "mkdir \"$0\" &&
+        \"$1\" copy --quiet --insecure-policy --src-tls-verify=false \"$2\" \"oci:$0/layout:image\" &&
+        \"$3\" unpack --image \"$0/layout:image\" \"$0/bundle\"";
     #[rustfmt::skip]
     let contenders = chosen(vec![
-        Contender::new("servin", &[&servin, "--home", &place, "pull", "--quiet", &image]),
+        Contender::new("servin", &[&servin, "--home", &place, "pull", "--quiet", &name]),
         Contender::new("podman", &[
-            &podman, "--root", &place, "--runroot", PODMANS_PLACE, "pull", "--quiet", "--tls-verify=false", &image,
+            &podman, "--root", &place, "--runroot", PODMANS_PLACE, "pull", "--quiet", "--tls-verify=false", &name,
         ]),
+        Contender::new("skopeo, umoci", &[&shell, "-c", both, &place, &skopeo, &to, &umoci]),
         Contender::new("skopeo", &[
             &skopeo, "copy", "--quiet", "--insecure-policy", "--src-tls-verify=false", &to, &skopeos,
         ]),
     ], options)?;
     let rounds = options.rounds.unwrap_or(ROUNDS);
-    let measured = interleaved(&contenders, rounds, &state)?;
+    println!("from a registry on the loopback; {rounds} interleaved rounds; peak: the largest process");
+    println!("podman, and umoci behind skopeo, unpack as servin does; skopeo alone copies blobs\n");
+    for image in &IMAGES {
+        image.copy(&state.join("image"), &["--dest-tls-verify=false", &to])?;
+        let measured = interleaved(&contenders, rounds, &state)?;
+        println!("{}\n\n{}", image.what, table(&measured).text(options.markdown));
+    }
     drop(registry);
     let _ = fs::remove_dir_all(PODMANS_PLACE);
-    println!(
-        "an image of Debian's files in {} layers from a registry on the loopback; {rounds} interleaved rounds",
-        LAYERS.len()
-    );
-    println!("podman unpacks it as servin does, skopeo copies its blobs alone; peak: the largest process\n");
-    print!("{}", table(&measured).text(options.markdown));
     Ok(())
 }
 
@@ -122,37 +148,43 @@ fn remove(state: &Path, name: Option<&str>) -> Result {
     fs::remove_dir_all(&place).map_err(|e| format!("remove {}: {e}", place.display()))
 }
 
-/// An archive as `docker save` makes it, of the Debian root of the tests.
-pub fn archive(folder: &Path) -> Result<PathBuf> {
-    let root = workspace::target().join("fixtures/roots/debian");
-    if !root.join("usr/lib").is_dir() {
-        return Err(format!("no {}: `cargo xtask test host/real` makes it", root.display()));
+impl Image {
+    /// Lets skopeo copy it to where `to` says; `folder` is used on the way.
+    pub fn copy(&self, folder: &Path, to: &[&str]) -> Result {
+        let from = format!("docker-archive:{}", self.archive(folder)?.display());
+        command::run(Command::new("skopeo").args(["copy", "--quiet", "--insecure-policy", &from]).args(to))?;
+        fs::remove_dir_all(folder).map_err(|e| format!("remove the archive: {e}"))
     }
-    fs::create_dir_all(folder).map_err(|e| format!("make {}: {e}", folder.display()))?;
-    let (mut sums, mut layers) = (Vec::new(), Vec::new());
-    for (number, parts) in LAYERS.iter().enumerate() {
-        let name = format!("{number}.tar");
+
+    /// An archive as `docker save` makes it.
+    fn archive(&self, folder: &Path) -> Result<PathBuf> {
+        let root = (self.root)(folder)?;
+        fs::create_dir_all(folder).map_err(|e| format!("make {}: {e}", folder.display()))?;
+        let (mut sums, mut layers) = (Vec::new(), Vec::new());
+        for (number, parts) in self.layers.iter().enumerate() {
+            let name = format!("{number}.tar");
+            let mut tar = Command::new("tar");
+            tar.arg("-C").arg(&root).arg("-cf").arg(folder.join(&name)).args(*parts);
+            command::run(&mut tar)?;
+            let sum = command::output(Command::new("sha256sum").arg(folder.join(&name)))?;
+            sums.push(format!("\"sha256:{}\"", sum.split(' ').next().unwrap_or_default()));
+            layers.push(format!("\"{name}\""));
+        }
+        let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+        let config = format!(
+            r#"{{"architecture": "{machine}", "os": "linux", "config": {{}}, "rootfs": {{"type": "layers", "diff_ids": [{}]}}}}"#,
+            sums.join(", ")
+        );
+        workspace::write(&folder.join("config.json"), config)?;
+        let manifest =
+            format!(r#"[{{"Config": "config.json", "RepoTags": [], "Layers": [{}]}}]"#, layers.join(", "));
+        workspace::write(&folder.join("manifest.json"), manifest)?;
+        let whole = folder.join("image.tar");
         let mut tar = Command::new("tar");
-        tar.arg("-C").arg(&root).arg("-cf").arg(folder.join(&name)).args(*parts);
-        command::run(&mut tar)?;
-        let sum = command::output(Command::new("sha256sum").arg(folder.join(&name)))?;
-        sums.push(format!("\"sha256:{}\"", sum.split(' ').next().unwrap_or_default()));
-        layers.push(format!("\"{name}\""));
+        tar.arg("-C").arg(folder).arg("-cf").arg(&whole).args(["manifest.json", "config.json"]);
+        command::run(tar.args(layers.iter().map(|name| name.trim_matches('"'))))?;
+        Ok(whole)
     }
-    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let config = format!(
-        r#"{{"architecture": "{machine}", "os": "linux", "config": {{}}, "rootfs": {{"type": "layers", "diff_ids": [{}]}}}}"#,
-        sums.join(", ")
-    );
-    workspace::write(&folder.join("config.json"), config)?;
-    let manifest =
-        format!(r#"[{{"Config": "config.json", "RepoTags": [], "Layers": [{}]}}]"#, layers.join(", "));
-    workspace::write(&folder.join("manifest.json"), manifest)?;
-    let whole = folder.join("image.tar");
-    let mut tar = Command::new("tar");
-    tar.arg("-C").arg(folder).arg("-cf").arg(&whole).args(["manifest.json", "config.json"]);
-    command::run(tar.args(layers.iter().map(|name| name.trim_matches('"'))))?;
-    Ok(whole)
 }
 
 /// Debian's registry, until it is dropped.
