@@ -40,29 +40,33 @@ pub fn main(invocation: &Invocation, given: &Given) -> Result<i32> {
             "{target}: an image is pushed to a tag; the digest follows from it"
         )));
     }
+    let (all, one);
     let mut pairs = Vec::new();
     if given.switch("all-tags", false) {
-        for image in store.images()? {
-            let own =
-                image.references.iter().filter(|name| name.name() == target.name() && name.tag().is_some());
-            let own: Vec<Reference> = own.cloned().gather();
-            pairs.extend(own.into_iter().map(|name| (image.clone(), name)));
+        all = store.images()?;
+        for image in &all {
+            for name in &image.references {
+                if name.name() == target.name() && name.tag().is_some() {
+                    pairs.push((image, name));
+                }
+            }
         }
         if pairs.is_empty() {
             return Err(Error::new(format_args!("there is no image of {} here", target.name())));
         }
     } else {
-        pairs.push((store.get(given.words[0])?, target));
+        one = store.get(given.words[0])?;
+        pairs.push((&*one, &target));
     }
     let quiet = given.switch("quiet", false);
     for (image, name) in pairs {
-        let mut registry = pull::open(invocation, given, &name, true)?;
+        let mut registry = pull::open(invocation, given, name, true)?;
         // What the registry has in another repository need not be sent again.
         let others = image.references.iter().filter(|other| other.registry() == name.registry());
         let others = others.map(Reference::repository).filter(|other| *other != name.repository());
         registry.mount_from(others.map(String::from).gather());
         let mut progress = Lines::new("pushed", quiet);
-        let digest = push(store, &image, &mut registry, name.manifest_name(), &mut progress)
+        let digest = push(store, image, &mut registry, name.manifest_name(), &mut progress)
             .map_err(|error| error.within(format_args!("push {}", name.familiar())))?;
         match quiet {
             true => output::result(&digest)?,

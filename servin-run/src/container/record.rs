@@ -1,5 +1,6 @@
 //! What is kept of a container on disk, and what follows from that and from the kernel: its state.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -126,10 +127,10 @@ pub fn save_config(directory: &Directory, text: &str) -> Result<()> {
 }
 
 /// The configuration that a container was created with.
-pub fn load_config(directory: &Directory) -> Result<Config> {
+pub fn load_config(directory: &Directory) -> Result<Box<Config>> {
     let path = directory.file(CONFIG);
     match directory.read(CONFIG)? {
-        Some(text) => spec::parse(&text, &path),
+        Some(text) => spec::parse(&text, &path).map(Box::new),
         None => Err(Error::new(format_args!("{path} is missing: the container was never wholly created"))),
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! [layout]: https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -69,7 +70,7 @@ pub struct Store {
 }
 
 /// An image of the store.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Image {
     /// The digest of the configuration, which is what Docker calls an image by.
     pub id: String,
@@ -286,40 +287,43 @@ impl Store {
     }
 
     /// The image of that name, ID, digest, or of the ID that begins so.
-    pub fn find(&self, wanted: &str) -> Result<Option<Image>> {
-        let images = self.images()?;
+    pub fn find(&self, wanted: &str) -> Result<Option<Box<Image>>> {
+        let mut images = self.images()?;
         let by_name = Reference::parse(wanted).ok().and_then(|reference| {
-            let named = |image: &&Image| image.references.contains(&reference);
-            let by_digest = |image: &&Image| {
+            let named = |image: &Image| image.references.contains(&reference);
+            let by_digest = |image: &Image| {
                 reference.digest().is_some_and(|digest| {
                     (image.digest == digest || image.source_digests.iter().any(|source| source == digest))
                         && image.references.iter().any(|known| known.name() == reference.name())
                 })
             };
-            images.iter().find(named).or_else(|| images.iter().find(by_digest)).cloned()
+            images.iter().position(named).or_else(|| images.iter().position(by_digest))
         });
-        if by_name.is_some() {
-            return Ok(by_name);
+        if let Some(place) = by_name {
+            return Ok(Some(Box::new(images.swap_remove(place))));
         }
         let digits = wanted.strip_prefix("sha256:").unwrap_or(wanted);
         if digits.len() < 3 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(None);
         }
         let begins = |digest: &str| digest::digits(digest).starts_with(digits);
-        let mut found: Vec<&Image> = images.iter().filter(|image| begins(&image.id)).gather();
-        found.dedup_by(|a, b| a.id == b.id);
+        let begin = |text: &dyn Fn(&Image) -> &str| -> Vec<usize> {
+            (0..images.len()).filter(|place| begins(text(&images[*place]))).gather()
+        };
+        let mut found = begin(&|image| &image.id);
+        found.dedup_by(|a, b| images[*a].id == images[*b].id);
         if found.is_empty() {
-            found = images.iter().filter(|image| begins(&image.digest)).gather();
+            found = begin(&|image| &image.digest);
         }
         match found[..] {
             [] => Ok(None),
-            [image] => Ok(Some(image.clone())),
+            [place] => Ok(Some(Box::new(images.swap_remove(place)))),
             _ => Err(Error::new(format_args!("the ID {wanted} is the beginning of several images' IDs"))),
         }
     }
 
     /// The same, where there has to be one.
-    pub fn get(&self, wanted: &str) -> Result<Image> {
+    pub fn get(&self, wanted: &str) -> Result<Box<Image>> {
         self.find(wanted)?.ok_or_else(|| {
             Error::new(format_args!("there is no image {wanted}"))
                 .hint("`servin image ls` lists them, `servin pull` gets one")

@@ -95,7 +95,7 @@ pub fn commit(invocation: &Invocation, given: &Given) -> Result<i32> {
         own.rootfs.diff_ids.clear();
         own.history.clear();
     }
-    let new = New { base: base.as_ref().filter(|_| !whole), config: own, history, name, ..New::default() };
+    let new = New { base: base.as_deref().filter(|_| !whole), config: own, history, name, ..New::default() };
     let id = import::import_tree(store, &root, whiteouts, new)?;
     output::result(id).map(|()| 0)
 }

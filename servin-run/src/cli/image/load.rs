@@ -113,7 +113,7 @@ pub fn save(invocation: &Invocation, given: &Given) -> Result<i32> {
         let names = asked.map_or_else(|| image.references.clone(), |name| Vec::from([name]));
         images.push((image, names));
     }
-    let saved: Vec<save::Saved> = images.iter().map(|(image, names)| (image, names.clone())).gather();
+    let saved: Vec<save::Saved> = images.iter().map(|(image, names)| (&**image, names.clone())).gather();
     to_file(given.value("output"), &mut |to| write(store, &saved, to)).map(|()| 0)
 }
 

@@ -1,5 +1,6 @@
 //! `exec`: one more process in a container.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 
 use super::create::check_console;
@@ -86,7 +87,7 @@ pub fn exec(session: &Session, arguments: &[&str]) -> Result<i32> {
 }
 
 /// The container's own process with the changes that the flags ask for.
-fn process(mut config: spec::Config, given: &Given, program: &[&str]) -> Result<Process> {
+fn process(mut config: Box<spec::Config>, given: &Given, program: &[&str]) -> Result<Process> {
     if program.is_empty() {
         return Err(Error::new(format_args!("a program to run is missing: see {EXEC}")));
     }

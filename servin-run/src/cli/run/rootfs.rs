@@ -66,7 +66,7 @@ pub enum Rootfs<'g> {
 pub struct Chosen<'g> {
     word: &'g str,
     store: &'static store::Store,
-    image: Image,
+    image: Box<Image>,
     layers: Layers,
     _held: Held,
 }
@@ -299,7 +299,7 @@ impl<'g> Chosen<'g> {
 }
 
 /// The image, pulled as `--pull` says.
-fn find(invocation: &Invocation, given: &Given, store: &store::Store, word: &str) -> Result<Image> {
+fn find(invocation: &Invocation, given: &Given, store: &store::Store, word: &str) -> Result<Box<Image>> {
     let wanted = platform(given)?;
     let runs = |image: &Image| {
         let config = &image.config;
@@ -311,7 +311,7 @@ fn find(invocation: &Invocation, given: &Given, store: &store::Store, word: &str
         };
         given.value("platform").is_none() || wanted.runs(&own)
     };
-    let here = store.find(word)?.filter(runs);
+    let here = store.find(word)?.filter(|image| runs(image));
     let when = given.value("pull").unwrap_or("missing");
     let fetch = |name: &Reference| {
         rootless::with_ids(invocation, given, &mut |inside| {
@@ -320,17 +320,18 @@ fn find(invocation: &Invocation, given: &Given, store: &store::Store, word: &str
         })?;
         store.get(word)
     };
+    let names = here.as_ref().map(|image| image.references.clone());
     let name = || {
         let name = Reference::parse(word)?;
         // What is an ID of something here has no name to be pulled by.
-        let is_id = here.as_ref().is_some_and(|image| !image.references.contains(&name));
+        let is_id = names.as_ref().is_some_and(|names| !names.contains(&name));
         if is_id {
             Err(Error::new(format_args!("--pull={when}: {word} is an ID, which cannot be pulled")))
         } else {
             Ok(name)
         }
     };
-    match (when, here.clone()) {
+    match (when, here) {
         ("missing" | "never", Some(image)) => Ok(image),
         ("never", None) => store.get(word),
         ("missing", None) | ("always", _) | ("newer", None) => fetch(&name()?),
